@@ -288,3 +288,24 @@ def test_a_name_of_a_class_stands_for_one_thing() -> None:
                 homes.setdefault(each, []).append(name)
     assert len(homes) > 300
     assert {each: found for each, found in homes.items() if len(found) > 1} == {}
+
+
+_TWINS = {
+    "_nothing",  # the generator of calls that never generate, of the async and of the sync driver
+    "taken_over",  # what an async and a sync connection take over from redis-py
+    "explain",  # the function, and the command that prints what it returns
+    "invalidate",  # as above
+    "__getattr__",  # Python's, for what a package loads late
+}
+"""Functions of modules that share a name because they do one thing in two places."""
+
+
+def test_a_name_of_a_function_stands_for_one_thing() -> None:
+    """No two functions of modules share a name, except for those that do one thing in two places."""
+    homes: dict[str, list[str]] = {}
+    for name, path in modules().items():
+        for node in _parsed(path).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                homes.setdefault(node.name, []).append(name)
+    assert len(homes) > 700
+    assert {each for each, found in homes.items() if len(found) > 1} == _TWINS

@@ -188,7 +188,7 @@ async def test_the_table_of_flights_is_empty_when_all_have_landed(
             joined = flights.join(f"{key} inner", (outer,), leaseless=False)
             assert joined is not None
             flights.settle(inner, Failed(LookupError()))
-            flights.arrived(inner, (outer,))
+            flights.note_outcome_taken(inner, (outer,))
             joined = flights.join(key, (), leaseless=False)
             assert joined is not None
             flights.leave(*joined, ())

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.cli import app
-from strawberry_response_cache.cli.servers import advice_on
+from strawberry_response_cache.cli.servers import advice_on_server
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._inspection import Server
 
@@ -41,13 +41,13 @@ WELL: Server = Server(
     ],
 )
 def test_what_is_not_set_up_well_is_told_with_what_to_set(change: Any, text: str) -> None:
-    (advice,) = advice_on(replace(WELL, **change), 0.1)
+    (advice,) = advice_on_server(replace(WELL, **change), 0.1)
     assert text in advice
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lfu", "volatile-lru"])
 def test_a_server_that_is_set_up_well_gets_no_advice(policy: str) -> None:
-    assert advice_on(replace(WELL, policy=policy), 0.1) == []
+    assert advice_on_server(replace(WELL, policy=policy), 0.1) == []
 
 
 def test_ping_says_what_the_server_is(

@@ -19,7 +19,7 @@ from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cac
 from strawberry_response_cache.graphql.keys.field_plan import digest_of_tags
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
-    _is_same,
+    _is_same_value,
     canonical,
     field_key,
     field_stem,
@@ -303,5 +303,5 @@ def test_only_values_that_a_resolver_cannot_tell_apart_are_the_same() -> None:
         *(({"a": 1, "b": 2}, {"a": 1, "b": 3}), ({"a": 1, "b": 2}, {"a": 3, "b": 2})),
         (Decimal("1.5"), Decimal("1.50")),
     ]
-    assert all(_is_same(each, copy.deepcopy(each)) for each in same)
-    assert [pair for pair in other if _is_same(*pair)] == []
+    assert all(_is_same_value(each, copy.deepcopy(each)) for each in same)
+    assert [pair for pair in other if _is_same_value(*pair)] == []

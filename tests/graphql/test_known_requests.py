@@ -29,7 +29,7 @@ from strawberry_response_cache.graphql._compat import operation
 from strawberry_response_cache.graphql.keys.known_requests import (
     KnownRequest,
     Noted,
-    _digest,
+    _digest_of_variables,
 )
 
 Word = NewType("Word", str)
@@ -573,31 +573,33 @@ NOT_JSON: list[Any] = [
 
 
 def test_variables_that_differ_are_told_apart() -> None:
-    digests = [_digest(each) for each in TOLD_APART]
+    digests = [_digest_of_variables(each) for each in TOLD_APART]
     assert None not in digests
     assert len(set(digests)) == len(TOLD_APART)
-    assert [_digest(copy.deepcopy(each)) for each in TOLD_APART] == digests
+    assert [_digest_of_variables(copy.deepcopy(each)) for each in TOLD_APART] == digests
 
 
 def test_values_that_are_referred_to_more_than_once_are_the_same_variables() -> None:
     one, other = (b"word".decode() for _ in range(2))
     assert one is not other
-    assert _digest({"a": one, "b": one}) == _digest({"a": one, "b": other})
+    assert _digest_of_variables({"a": one, "b": one}) == _digest_of_variables(
+        {"a": one, "b": other}
+    )
 
 
 def test_long_variables_are_known_by_a_digest() -> None:
     for sent in ({"a": "word" * 100}, {"a": ["word" * 100]}):
-        assert len(_digest(sent) or b"") == 20
+        assert len(_digest_of_variables(sent) or b"") == 20
 
 
 def test_no_variables_and_empty_variables_are_the_same_request() -> None:
-    assert _digest(None) == _digest({})
+    assert _digest_of_variables(None) == _digest_of_variables({})
 
 
 @pytest.mark.combined  # each kind of value by itself
 @pytest.mark.parametrize("sent", NOT_JSON, ids=range(len(NOT_JSON)))
 def test_what_is_no_plain_json_is_not_remembered(sent: object) -> None:
-    assert _digest(sent) is None
+    assert _digest_of_variables(sent) is None
 
 
 def test_the_variables_of_a_request_are_in_no_repr() -> None:

@@ -408,7 +408,9 @@ async def test_a_fault_before_a_subscription_counts_its_events_once(
 
     extension = ResponseCacheExtension(memory_cache, tenant=None)
     schema = strawberry.Schema(Shop, subscription=Subscription, extensions=[extension])
-    monkeypatch.setattr("strawberry_response_cache.graphql._compat.executor._asked", end)
+    monkeypatch.setattr(
+        "strawberry_response_cache.graphql._compat.executor._operation_asked_for", end
+    )
     events: Any = await schema.subscribe("subscription { ticks }")
     assert [each.data async for each in events] == [{"ticks": 1}, {"ticks": 2}]
     assert memory_cache.statistics().operations.total == 2

@@ -7,7 +7,7 @@ import typer
 
 from strawberry_response_cache.cli.arguments import Json, Schema
 from strawberry_response_cache.cli.inputs import BadArgumentError, schema_of
-from strawberry_response_cache.cli.terminal import finish, speaking
+from strawberry_response_cache.cli.terminal import end_command, speaking
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql import ResponseCacheExtension
 from strawberry_response_cache.graphql._adoption import setting_of
@@ -59,4 +59,4 @@ def check(
             for note in notes:
                 terminal.say(f"Note: {note}", "yellow")
             terminal.say(mistakes or "No mistakes.", "red" if mistakes else "green")
-        finish(not mistakes and not (notes and fail_on is CheckFinding.NOTES))
+        end_command(not mistakes and not (notes and fail_on is CheckFinding.NOTES))

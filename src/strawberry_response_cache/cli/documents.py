@@ -48,17 +48,17 @@ def operations_in(path: str) -> tuple[list[Found], str | None]:
     if path != "-" and root.is_dir():
         files = sorted(each for each in root.rglob("*") if each.suffix in _SUFFIXES)
         texts = {str(each.relative_to(root)): document_of(str(each)) for each in files}
-        return _checked(path, _split(texts)), None
+        return _refuse_empty(path, _split(texts)), None
     text = document_of(path)
     manifest = _manifest_of(text)
     if manifest is None:
-        return _checked(path, _split({path: text})), text
+        return _refuse_empty(path, _split({path: text})), text
     # A document in a manifest has all fragments that it uses; those of others may have the same names.
     found = [each for name, one in manifest.items() for each in _split({name: one})]
-    return _checked(path, found), None
+    return _refuse_empty(path, found), None
 
 
-def _checked(path: str, found: list[Found]) -> list[Found]:
+def _refuse_empty(path: str, found: list[Found]) -> list[Found]:
     if not found:
         msg = f"{path} holds no operation."
         raise BadArgumentError(msg)

@@ -24,7 +24,7 @@ from strawberry_response_cache.cli.inputs import (
     schema_of,
     variables_of,
 )
-from strawberry_response_cache.cli.terminal import Code, Terminal, finish, speaking
+from strawberry_response_cache.cli.terminal import Code, Terminal, end_command, speaking
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._inspection import EntryState, InspectedEntry, Inspection
 from strawberry_response_cache.graphql._inspect import OperationEntry, Requester
@@ -81,7 +81,7 @@ def key(
     as_json: Json = False,
 ) -> None:
     """Say whether an operation is stored, or why not: 1 if it is not."""
-    with _found(context, schema, part, url, prefix) as (terminal, cache):
+    with _terminal_and_cache(context, schema, part, url, prefix) as (terminal, cache):
         if part:
             _say(terminal, Inspection(of_tenant(cache, tenant)).entry(part), as_json=as_json)
             return
@@ -109,7 +109,7 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Invalidate the entry of one operation, and what was built from it: 1 if it has none."""
-    with _found(context, schema, part, url, prefix) as (terminal, cache):
+    with _terminal_and_cache(context, schema, part, url, prefix) as (terminal, cache):
         fields: list[str] = []
         if part:
             of_tenant(cache, tenant).forget_sync(part)
@@ -156,7 +156,7 @@ def _say_fields(terminal: Terminal, fields: list[str]) -> None:
 
 
 @contextmanager
-def _found(
+def _terminal_and_cache(
     context: typer.Context,
     schema: str | None,
     part: list[str] | None,
@@ -208,12 +208,12 @@ def _say(terminal: Terminal, entry: InspectedEntry, *, as_json: bool) -> None:
             }
         )
     else:
-        for line in _lines(entry):
+        for line in _lines_of_entry(entry):
             terminal.say(line)
-    finish(entry.is_served)
+    end_command(entry.is_served)
 
 
-def _lines(entry: InspectedEntry) -> Iterator[str]:
+def _lines_of_entry(entry: InspectedEntry) -> Iterator[str]:
     ended = f" Tags: {', '.join(entry.ended_by)}." if entry.ended_by else ""
     yield _STATES[entry.state] + ended
     if entry.state not in {EntryState.ABSENT, EntryState.UNREADABLE}:

@@ -19,7 +19,7 @@ from rich.tree import Tree
 from strawberry_response_cache.cli.arguments import Json, OperationName, Schema, Variables
 from strawberry_response_cache.cli.documents import Found, operations_in
 from strawberry_response_cache.cli.inputs import BadArgumentError, schema_of, variables_of
-from strawberry_response_cache.cli.terminal import Terminal, finish, speaking
+from strawberry_response_cache.cli.terminal import Terminal, end_command, speaking
 from strawberry_response_cache.graphql._explain import explain as explain_one
 from strawberry_response_cache.graphql._explain import explain_each
 from strawberry_response_cache.graphql._explanation import ExplainedField, Explanation, line_of
@@ -73,7 +73,7 @@ def explain(
                 terminal.json(asdict(explanation))
             else:
                 _say_tree(terminal, explanation)
-            finish(fail_on is None or _is_fine(explanation))
+            end_command(fail_on is None or _is_fine(explanation))
             return
         if values:
             msg = f"{query} holds {len(found)} operations: --variables needs --operation."
@@ -87,7 +87,7 @@ def explain(
         if invalid := sum(isinstance(row.said, GraphQLError) for row in rows):
             msg = f"{invalid} of {len(rows)} operations are not valid for this schema."
             raise BadArgumentError(msg)
-        finish(fail_on is None or all(_is_fine(row.said) for row in rows))
+        end_command(fail_on is None or all(_is_fine(row.said) for row in rows))
 
 
 class _Row(NamedTuple):
@@ -110,7 +110,7 @@ def _chosen(found: list[Found], name: str | None) -> str:
     """Return the document of the operation with a name, among those of several files."""
     documents = [each.document for each in found]
     if name is not None:
-        named = [each for each in documents if _name_of(each) == name]
+        named = [each for each in documents if _name_of_operation(each) == name]
         if len(named) != 1:
             msg = f"{len(named)} operations are named {name}."
             raise BadArgumentError(msg)
@@ -118,7 +118,7 @@ def _chosen(found: list[Found], name: str | None) -> str:
     return print_ast(documents[0])
 
 
-def _name_of(document: DocumentNode) -> str | None:
+def _name_of_operation(document: DocumentNode) -> str | None:
     (operation,) = (
         each for each in document.definitions if isinstance(each, OperationDefinitionNode)
     )

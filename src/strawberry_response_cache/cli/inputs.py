@@ -36,7 +36,9 @@ def schema_of(selector: str) -> Schema:
         if isinstance(error, ImportError | AttributeError | ValueError):
             msg = f"{selector}: {error}. Write it as module:schema, such as ledger.api:schema."
         else:
-            msg = f"{selector} cannot be imported: {found.kind} in {_place(error)}: {error}"
+            msg = (
+                f"{selector} cannot be imported: {found.kind} in {_place_of_error(error)}: {error}"
+            )
         raise BadArgumentError(msg) from None
     if not isinstance(found, Schema):
         msg = f"{selector} is a {type(found).__name__} and no strawberry.Schema."
@@ -62,7 +64,7 @@ def _set_up_django() -> None:
         raise BadArgumentError(msg)
 
 
-def _place(error: BaseException) -> str:
+def _place_of_error(error: BaseException) -> str:
     """Return where an error was raised, or the line that is no Python."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}"

@@ -16,7 +16,7 @@ from strawberry_response_cache.cli.arguments import (
     asked,
     of_tenant,
 )
-from strawberry_response_cache.cli.terminal import Terminal, finish
+from strawberry_response_cache.cli.terminal import Terminal, end_command
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._inspection import Census, Inspection, Server
@@ -46,7 +46,7 @@ def ping(
     with asked(context, CacheLocation(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
         settings = cache._engine.settings  # noqa: SLF001 - not a thing to ask of a cache
         found = [
-            (server, list(advice_on(server, settings.read_deadline)))
+            (server, list(advice_on_server(server, settings.read_deadline)))
             for server in Inspection(cache).servers()
         ]
         if as_json:
@@ -55,10 +55,10 @@ def ping(
             for server, said in found:
                 _say_server(terminal, server, said)
         has_advice = any(said for _, said in found)
-        finish(not (has_advice and fail_on is PingFinding.ADVICE))
+        end_command(not (has_advice and fail_on is PingFinding.ADVICE))
 
 
-def advice_on(server: Server, read_deadline: float) -> "list[str]":
+def advice_on_server(server: Server, read_deadline: float) -> "list[str]":
     """Return what is not set up well for a cache."""
     advice = []
     if server.software == "redis" and int(server.version.partition(".")[0] or 0) < _OLDEST:

@@ -106,7 +106,7 @@ def speaking(context: typer.Context) -> Iterator[Terminal]:
         terminal.fail(str(error), Code.FAILED)
 
 
-def finish(answer: bool) -> None:  # noqa: FBT001 - the answer of a command
+def end_command(answer: bool) -> None:  # noqa: FBT001 - the answer of a command
     """End a command whose answer is yes or no.
 
     Raises:

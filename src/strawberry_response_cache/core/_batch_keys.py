@@ -77,7 +77,7 @@ class BatchKeys(Generic[K]):
                 "remember_many_sync()."
             )
             raise TypeError(msg)
-        return _checked(await loading, len(missing))
+        return _one_for_each_key(await loading, len(missing))
 
     def load_sync(self, positions: Iterable[int]) -> Sequence[Any]:
         """Load the values of the entries at these positions; the sync form of `load`.
@@ -93,7 +93,7 @@ class BatchKeys(Generic[K]):
                 values.close()
             msg = "load_many of remember_many_sync() is a plain function; for an async one await remember_many()."
             raise TypeError(msg)
-        return _checked(values, len(missing))
+        return _one_for_each_key(values, len(missing))
 
     def in_order(self, results: Sequence[T | Exception]) -> list[T | Exception]:
         """Return the results in the order of the caller's keys."""
@@ -107,7 +107,7 @@ class BatchKeys(Generic[K]):
         return [each if isinstance(each, BaseException) else each.value for each in found]
 
 
-def _checked(values: object, count: int) -> Sequence[Any]:
+def _one_for_each_key(values: object, count: int) -> Sequence[Any]:
     if not isinstance(values, Sequence) or isinstance(values, str | bytes):
         msg = (
             f"load_many returned a {type(values).__name__}; return a list, one value for each key."

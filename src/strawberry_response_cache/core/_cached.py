@@ -178,7 +178,7 @@ class _Call:
     ) -> None:
         self._function = function
         self._name = f"{function.__module__}:{function.__qualname__}"
-        self._signature = _signature(function)
+        self._signature = _signature_of_function(function)
         self._key = key
         self._as_type = as_type
 
@@ -214,7 +214,7 @@ class _Call:
         return _returned(self._function, self._signature.return_annotation)
 
 
-def _signature(function: Callable[..., object]) -> inspect.Signature:
+def _signature_of_function(function: Callable[..., object]) -> inspect.Signature:
     if sys.version_info >= (3, 14):
         from annotationlib import Format  # noqa: PLC0415 - new in 3.14
 

@@ -37,7 +37,7 @@ class Faults:
         self.count += 1
         if (count := self._log.counted()) is None:
             return
-        kind, place = type(error).__qualname__, _place(error.__traceback__)
+        kind, place = type(error).__qualname__, _place_in_package(error.__traceback__)
         logger.error(
             "A fault of strawberry-response-cache was caught (%s in %s%s). The request was answered "
             "without the cache. Please report this line.",
@@ -54,7 +54,7 @@ class Faults:
         logger.warning(
             "Python's stack ended in strawberry-response-cache (%s%s), because an operation is nested too deeply. "
             "It was answered without the cache.",
-            _place(error.__traceback__),
+            _place_in_package(error.__traceback__),
             count.words.replace("failures", "times"),
             extra={"response_cache.failures": count.number},
         )
@@ -65,7 +65,7 @@ class Faults:
         self.note(error)
 
 
-def _place(trace: TracebackType | None) -> str:
+def _place_in_package(trace: TracebackType | None) -> str:
     """Return the innermost place in this package: a function and a line, without path and values."""
     place = "an unknown place"
     while trace is not None:

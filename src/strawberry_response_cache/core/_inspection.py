@@ -173,9 +173,9 @@ class Inspection:
             run_id=said.get("run_id", ""),
             role=said.get("role", "?"),
             policy=said.get("maxmemory_policy", "?"),
-            max_bytes=_number(said.get("maxmemory")),
-            used_bytes=_number(said.get("used_memory")),
-            evicted=_number(said.get("evicted_keys")),
+            max_bytes=_number_or_zero(said.get("maxmemory")),
+            used_bytes=_number_or_zero(said.get("used_memory")),
+            evicted=_number_or_zero(said.get("evicted_keys")),
             round_trip=statistics.median(seconds),
         )
 
@@ -229,7 +229,7 @@ class Inspection:
             numbers = self._checked(node.perform(effect, deadline=self._deadline)) if found else []
             for (_, what), size in zip(found, numbers[: len(found)], strict=True):
                 tenants.add(what.tenant)
-                _add(census, what.kind, size)
+                _count_key(census, what.kind, size)
                 if what.kind == "e":
                     entries[what.tenant_hash] += 1
                     sizes[what.tenant_hash] += size
@@ -287,10 +287,12 @@ class Inspection:
             ).items()
             if clock > entry.clock
         }
-        known = _named(names(recording.payload), recording.tags)
+        known = _names_by_digest(names(recording.payload), recording.tags)
         stale = recording.stale_ms / 1000
         return InspectedEntry(
-            state=_state(seen, entry.epoch, entry.clock, entry.remaining_ms, ended=bool(ended)),
+            state=_state_of_entry(
+                seen, entry.epoch, entry.clock, entry.remaining_ms, ended=bool(ended)
+            ),
             ttl=entry.ttl,
             stale=stale + min(0.0, entry.remaining_ms / 1000),
             age=entry.age,
@@ -305,7 +307,7 @@ class Inspection:
         )
 
 
-def _state(
+def _state_of_entry(
     seen: FoundUnderKeys, epoch: str, clock: int, remaining_ms: int, *, ended: bool
 ) -> EntryState:
     """Return whether an entry counts, as the script of a lookup decides it."""
@@ -322,7 +324,7 @@ def _state(
     return EntryState.FRESH if remaining_ms > 0 else EntryState.STALE
 
 
-def _named(names: Iterable[str], tags: Iterable[str]) -> dict[str, str]:
+def _names_by_digest(names: Iterable[str], tags: Iterable[str]) -> dict[str, str]:
     """Return the names of the tags that are known, by their digests."""
     wanted = set(tags)
     found = {}
@@ -333,7 +335,7 @@ def _named(names: Iterable[str], tags: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _add(census: Census, kind: str, size: int) -> None:
+def _count_key(census: Census, kind: str, size: int) -> None:
     if kind == "e":
         census.entries += 1
         census.entry_bytes += size
@@ -344,5 +346,5 @@ def _add(census: Census, kind: str, size: int) -> None:
         census.table_bytes += size
 
 
-def _number(text: str | None) -> int:
+def _number_or_zero(text: str | None) -> int:
     return int(text) if text is not None and text.isdecimal() else 0

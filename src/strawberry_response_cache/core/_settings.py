@@ -227,7 +227,7 @@ def fill(
         BaseModel.__init__(settings, **values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(name_of, problem['loc']))}: {_said(problem)}"
+            f"{'.'.join(map(name_of, problem['loc']))}: {_text_of_problem(problem)}"
             for problem in error.errors(include_url=False, include_input=False)
         )
         msg = f"{source}: {problems}"
@@ -244,7 +244,7 @@ def _variable_of(setting: object) -> str:
     return f"{ENVIRONMENT_PREFIX}{str(setting).upper()}"
 
 
-def _said(problem: "ErrorDetails") -> str:
+def _text_of_problem(problem: "ErrorDetails") -> str:
     """Return the text of a problem; pydantic's quotes no value where it is asked not to."""
     return "there is no such setting" if problem["type"] == "extra_forbidden" else problem["msg"]
 

@@ -16,9 +16,9 @@ from strawberry_response_cache.core._tenant import Tenant
 from strawberry_response_cache.core.algorithm.leading import note_unfit_part
 from strawberry_response_cache.core.serialization.value import (
     ValueRecipe,
-    awaited,
     not_callable,
     plain,
+    run_async_generator,
 )
 
 T = TypeVar("T")
@@ -112,14 +112,14 @@ class RememberedValues:
         serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
         if serializer.ttl_ms == 0:
             self._engine.counters.bypassed("value", CacheDetail.TTL_ZERO.value)
-            value = await awaited(generator)
+            value = await run_async_generator(generator)
             note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
         try:
             response = await self._tenant.run(
                 keys,
                 serializer,
-                lambda: awaited(generator),
+                lambda: run_async_generator(generator),
                 self._subject,
                 in_background=background,
             )

@@ -68,7 +68,7 @@ def mistakes_of(settings: object) -> list[Mistake]:
     Args:
         settings: ``django.conf.settings``.
     """
-    return _read(settings)[1]
+    return _read_settings(settings)[1]
 
 
 def configuration_of(settings: object) -> Configuration:
@@ -80,7 +80,7 @@ def configuration_of(settings: object) -> Configuration:
     Raises:
         CacheConfigurationError: If there are mistakes; the message lists all.
     """
-    found, mistakes = _read(settings)
+    found, mistakes = _read_settings(settings)
     if found is None:
         raise CacheConfigurationError(
             "\n".join(f"{each.number}: {each.message} {each.hint}" for each in mistakes)
@@ -88,7 +88,7 @@ def configuration_of(settings: object) -> Configuration:
     return found
 
 
-def _read(settings: object) -> tuple[Configuration | None, list[Mistake]]:
+def _read_settings(settings: object) -> tuple[Configuration | None, list[Mistake]]:
     given = getattr(settings, NAME, None)
     if not isinstance(given, Mapping):
         what = "is not set" if given is None else "is no dict"
@@ -168,7 +168,7 @@ def _settings_of(given: Mapping[Any, Any]) -> CacheSettings:
     values = {name: value for name, value in given.items() if name not in _NO_SETTINGS}
     known = {name.upper() for name in CacheSettings.model_fields}
     if unknown := [name for name in values if name not in known]:
-        shown = ", ".join(map(_shown, unknown))
+        shown = ", ".join(map(_name_for_message, unknown))
         hint = f"Known are URL, CACHE, PREFIX and the settings of CacheSettings in capital letters: {', '.join(sorted(known))}."
         raise _mistake(6, f"{NAME} has names that are not known: {shown}.", hint)
     settings = CacheSettings.__new__(CacheSettings)
@@ -181,6 +181,6 @@ def _settings_of(given: Mapping[Any, Any]) -> CacheSettings:
     return settings
 
 
-def _shown(name: object) -> str:
+def _name_for_message(name: object) -> str:
     """Return a name for a message; what is no name may be anything, such as a URL with its password."""
     return name if isinstance(name, str) and name.isidentifier() else "what is no name"

@@ -30,7 +30,7 @@ def models_along(model: Model, lookup: str) -> Iterator[Model]:
         relation = _relation_of(model, name)
         if relation is None:
             return
-        if (between := _between(relation)) is not None:
+        if (between := _relating_model(relation)) is not None:
             yield between
         model = relation.related_model
         yield model
@@ -111,7 +111,7 @@ def _relation_of(model: Model, name: str) -> Any:  # noqa: ANN401 - a field of D
     return None
 
 
-def _between(relation: Any) -> Model | None:  # noqa: ANN401 - as above
+def _relating_model(relation: Any) -> Model | None:  # noqa: ANN401 - as above
     """Return the model whose rows relate two others."""
     forward = getattr(relation, "remote_field", None)
     for each in (relation, forward):

@@ -239,11 +239,11 @@ def invalidate_on_save(schema: BaseSchema, *watched: Model, tenant: TenantOf | N
         if any(share_rows(model, each) for each in chosen):
             signals.post_save.connect(watch.saved, sender=model, weak=False)
             signals.post_delete.connect(watch.deleted, sender=model, weak=False)
-    for through in _between(chosen):
+    for through in _relating_models(chosen):
         signals.m2m_changed.connect(watch.related, sender=through, weak=False)
 
 
-def _between(chosen: set[Model]) -> Iterator[Model]:
+def _relating_models(chosen: set[Model]) -> Iterator[Model]:
     """Yield the models whose rows relate one of these models to others."""
     for model in apps.get_models(include_auto_created=True):
         for relation in meta_of(model).local_many_to_many:

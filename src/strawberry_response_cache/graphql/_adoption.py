@@ -81,7 +81,7 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
             "The cache is off for this schema, whose annotations have mistakes:\n%s",
             listed(setting.mistakes),
         )
-    notes = notes_of(setting, options)
+    notes = notes_of_schema(setting, options)
     if notes and options.off is None and not setting.mistakes:
         logger.warning(
             "This schema is cached less than it could be:\n%s",
@@ -188,7 +188,7 @@ def setting_of(
     )
 
 
-def notes_of(setting: Setting, options: Options | None) -> tuple[Note, ...]:
+def notes_of_schema(setting: Setting, options: Options | None) -> tuple[Note, ...]:
     """Return the notes on a schema; without an extension nothing is known of sessions."""
     has_session = options is None or options.session is not None
     return notes_on(setting.schema, setting.rules, setting.defaults, has_session=has_session)

@@ -114,7 +114,7 @@ class Claim:
         self.is_down = is_down
         self._extension = extension
         self._front = front
-        self._digests = _digests(answers)
+        self._digests = _digests_of_answers(answers)
         self._agreed: frozenset[str] = frozenset()
         self._hit: ClaimedHit | None = None
         self._runs = 0
@@ -133,7 +133,7 @@ class Claim:
         Args:
             answers: What the extension's functions returned, by their names.
         """
-        theirs = _digests(answers)
+        theirs = _digests_of_answers(answers)
         both = self._digests.keys() & theirs.keys()
         wrong = [name for name in both if self._digests[name] != theirs[name]]
         if not wrong:
@@ -191,16 +191,16 @@ def _claim_in(context: object) -> object:
     return scope.get(IN_SCOPE) if isinstance(scope, dict) else None
 
 
-def _digests(answers: Mapping[str, str | Problem | None]) -> dict[str, bytes]:
+def _digests_of_answers(answers: Mapping[str, str | Problem | None]) -> dict[str, bytes]:
     """Return a digest of each answer; those of functions that failed are left out."""
     return {
-        name: _digest(name, answer)
+        name: _digest_of_answer(name, answer)
         for name, answer in answers.items()
         if not isinstance(answer, Problem)
     }
 
 
-def _digest(name: str, answer: str | None) -> bytes:
+def _digest_of_answer(name: str, answer: str | None) -> bytes:
     # None is no session, and the text of one holds a colon.
     encoded = f"{name}={answer}".encode("utf-8", "surrogatepass")
     return blake2b(encoded, digest_size=_BYTES, key=_KEY).digest()

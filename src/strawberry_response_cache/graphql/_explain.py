@@ -23,7 +23,7 @@ from strawberry.schema.schema import validate_document
 
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.graphql._adoption import (
-    notes_of,
+    notes_of_schema,
     problem_around,
     raise_mistakes,
     setting_of,
@@ -32,7 +32,7 @@ from strawberry_response_cache.graphql._explained_fields import ExplainedTree, s
 from strawberry_response_cache.graphql._explanation import ExplainedField, Explanation
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql.keys.setting import Setting
-from strawberry_response_cache.graphql.policy.cheaper_fields import advice_on
+from strawberry_response_cache.graphql.policy.cheaper_fields import advice_on_field
 from strawberry_response_cache.graphql.policy.entities import (
     entities_asked,
     entity_policies,
@@ -253,13 +253,13 @@ def _explained(
     selected_fields = {each.coordinate for each in _all(fields)} - said
     notes = [
         note.text
-        for note in notes_of(setting, options)
+        for note in notes_of_schema(setting, options)
         if not note.coordinates or note.coordinates & selected_fields
     ]
     if options is not None:
         counters = tenant_of(options.cache).counters
         own = dict.fromkeys(each.coordinate for each in _all(fields) if each.own_ttl is not None)
-        told = (advice_on(coordinate, setting.schema, counters) for coordinate in own)
+        told = (advice_on_field(coordinate, setting.schema, counters) for coordinate in own)
         notes += [advice for advice in told if advice is not None]
     return replace(explanation, notes=tuple(notes))
 

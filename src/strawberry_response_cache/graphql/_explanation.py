@@ -95,7 +95,7 @@ class Explanation:
     def __str__(self) -> str:
         """Return the verdict, the tree of fields and the notes as text."""
         notes = [f"Note: {note}" for note in self.notes]
-        return "\n".join([self.verdict, *_lines(self.fields, "  "), *notes])
+        return "\n".join([self.verdict, *_lines_of_fields(self.fields, "  "), *notes])
 
     @property
     def verdict(self) -> str:
@@ -107,10 +107,10 @@ class Explanation:
         return f"Not cached: {self.reason.value}{by}. {self.advice}".rstrip()
 
 
-def _lines(fields: tuple[ExplainedField, ...], indent: str) -> Iterator[str]:
+def _lines_of_fields(fields: tuple[ExplainedField, ...], indent: str) -> Iterator[str]:
     for each in fields:
         yield f"{indent}{each.name}: {line_of(each)}"
-        yield from _lines(each.fields, indent + "  ")
+        yield from _lines_of_fields(each.fields, indent + "  ")
 
 
 def line_of(explained: ExplainedField) -> str:

@@ -17,7 +17,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._adoption import Adopted
-from strawberry_response_cache.graphql._compat.endings import has_errors, runs_mutation
+from strawberry_response_cache.graphql._compat.endings import has_known_errors, runs_mutation
 from strawberry_response_cache.graphql._compat.executor import AnnouncedRun, announced_run
 from strawberry_response_cache.graphql._compat.operation import AskedOperation
 from strawberry_response_cache.graphql._compat.phases import Phased
@@ -115,7 +115,7 @@ class RequestHooks(Phased, SchemaExtension):
             if self._run is None:
                 self._headers.end(None)
             else:
-                has_failed = has_errors(self._execution_context)
+                has_failed = has_known_errors(self._execution_context)
                 freshness = None if has_failed else self._run.http.freshness
                 if self._run.is_absent:
                     self._headers.status = HTTPStatus.GATEWAY_TIMEOUT
@@ -345,7 +345,7 @@ class RequestHooks(Phased, SchemaExtension):
         if self._run is None or self._options.says_nothing:
             return {}
         said, found = self._run.as_extension(), self._run.http.as_extensions()
-        if found and has_errors(self._execution_context):
+        if found and has_known_errors(self._execution_context):
             found = {}
         return found if said is None else {"responseCache": said, **found}
 

@@ -136,7 +136,7 @@ class OperationEntry:
             CacheStoreError: If Redis did not take it.
         """
         for cache, parts, beside in self._places(asked):
-            tenant_of(cache).forget_sync(_keys(cache, parts, beside))
+            tenant_of(cache).forget_sync(_entry_keys(cache, parts, beside))
 
     @property
     def is_whole(self) -> bool:
@@ -207,7 +207,7 @@ class OperationEntry:
         of_types = tags_of_types(policy.type_tags)
         yield from carried(policy.tags | of_types | {"*"})
         tried = 0
-        for found in _ids(payload):
+        for found in _ids_in_response(payload):
             for name in policy.types:
                 yield f"{name}:{found}"
             tried += len(policy.types)
@@ -246,12 +246,12 @@ def _kinds(session: Identity) -> list[Identity]:
     return found
 
 
-def _keys(cache: ResponseCache, parts: list[str], beside: list[str]) -> EntryKeys:
+def _entry_keys(cache: ResponseCache, parts: list[str], beside: list[str]) -> EntryKeys:
     tenant = tenant_of(cache)
     return tenant.keys_in_slot_of(parts, tenant.keys(beside)) if beside else tenant.keys(parts)
 
 
-def _ids(payload: bytes) -> Iterator[object]:
+def _ids_in_response(payload: bytes) -> Iterator[object]:
     """Yield the values of all fields in a response that are named ``id``."""
     try:
         pending = [json.loads(payload or b"null")]

@@ -244,7 +244,7 @@ class MiddlewareCall:
             wrong = sorted({*wrong, "set-cookie"})
         if wrong:
             self._log_unlike(wrong)
-        if wrong or not _is_same(body, payload):
+        if wrong or not _is_same_json(body, payload):
             seen.note_unlike(self._name)
         else:
             seen.note(self._name, repeated)
@@ -281,7 +281,7 @@ def call_of(
     return MiddlewareCall(shared, asked, scope=scope, receive=receive, send=send, guard=guard)
 
 
-def _is_same(sent: bytes, stored: bytes) -> bool:
+def _is_same_json(sent: bytes, stored: bytes) -> bool:
     """Whether two bodies are the same JSON; views other than this package's encode it in another way."""
     if sent == stored:
         return True

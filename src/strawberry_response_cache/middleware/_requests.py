@@ -89,13 +89,13 @@ def _remembered(
     """Return what a request asks; most requests have headers that came before."""
     request = method, query, lines, obeys_requests
     asked = _latest.get(request)
-    if asked is None and (asked := _asked(method, query, lines, obeys_requests)) is not None:
+    if asked is None and (asked := _read_request(method, query, lines, obeys_requests)) is not None:
         sent = len(query) + sum(len(name) + len(value) for name, value in lines)
         _latest.put(request, asked, size=_SIZE + sent + _SIZE_OF_LINE * len(lines))
     return asked
 
 
-def _asked(
+def _read_request(
     method: str,
     query: bytes,
     lines: _Lines,

@@ -44,11 +44,11 @@ def note_read(scope: AsgiScope) -> None:
 
 def _content_of(session: Any) -> object:  # noqa: ANN401 - any session
     """Return what a session holds, and whether it is to be sent."""
-    content = called(_copied, session) if isinstance(session, dict) else None
+    content = called(_items_of_session, session) if isinstance(session, dict) else None
     return content, _is(session, "modified"), _is(session, "_changed")
 
 
-def _copied(session: dict[str, Any]) -> object:
+def _items_of_session(session: dict[str, Any]) -> object:
     return dict(session)
 
 

@@ -152,11 +152,11 @@ class Instruments:
 
     def loaded(self, name: str, scope: str, seconds: float, error_type: str | None) -> None:
         """Record how long a load took."""
-        self._load.record(seconds, _about(name, SCOPE, scope, error_type))
+        self._load.record(seconds, _attributes_of_metric(name, SCOPE, scope, error_type))
 
     def called(self, name: str, operation: str, seconds: float, error_type: str | None) -> None:
         """Record how long a call of the store took."""
-        self._store.record(seconds, _about(name, OPERATION, operation, error_type))
+        self._store.record(seconds, _attributes_of_metric(name, OPERATION, operation, error_type))
 
     def _observe(
         self,
@@ -194,7 +194,9 @@ class Instruments:
             return list(self._caches)
 
 
-def _about(name: str, key: str, value: str, error_type: str | None) -> dict[str, str]:
+def _attributes_of_metric(
+    name: str, key: str, value: str, error_type: str | None
+) -> dict[str, str]:
     about = {NAME: name, key: value}
     if error_type is not None:
         about[ERROR_TYPE] = error_type

@@ -56,19 +56,19 @@ class Spans(Observer):
 
     def looked_up(self, event: LookedUp) -> None:
         """Create a span for a lookup."""
-        attributes = _about(event.subject)
+        attributes = _attributes_of_subject(event.subject)
         attributes[RESULT] = event.result
         if event.result != "miss":
             attributes[TIER] = "redis"
-        _add(attributes, AGE, event.age)
-        _add(attributes, TTL, event.ttl)
-        _add(attributes, ITEM_SIZE, event.size)
-        _add(attributes, BATCH_SIZE, event.batch_size)
+        _add_known(attributes, AGE, event.age)
+        _add_known(attributes, TTL, event.ttl)
+        _add_known(attributes, ITEM_SIZE, event.size)
+        _add_known(attributes, BATCH_SIZE, event.batch_size)
         self._span(GET, event.started_ns, event.ended_ns, attributes, event.error_type)
 
     def put_in(self, event: PutIn) -> None:
         """Create a span for a commit."""
-        attributes = _about(event.subject)
+        attributes = _attributes_of_subject(event.subject)
         attributes[TTL] = event.ttl
         attributes[ITEM_SIZE] = event.size
         attributes[TAG_COUNT] = event.tag_count
@@ -76,7 +76,7 @@ class Spans(Observer):
 
     def invalidated(self, event: Invalidated) -> None:
         """Create a span for an invalidation."""
-        attributes = _about(event.subject)
+        attributes = _attributes_of_subject(event.subject)
         attributes[INVALIDATE_KIND] = event.kind
         attributes[TAG_COUNT] = event.tag_count
         self._span(INVALIDATE, event.started_ns, event.ended_ns, attributes, event.error_type)
@@ -85,7 +85,7 @@ class Spans(Observer):
         """Begin the span of a refresh: a new root, linked to the span that caused it."""
         cause = trace.Link(trace.get_current_span().get_span_context())
         span = self._tracer.start_span(
-            REFRESH, context=Context(), attributes=_about(subject), links=[cause]
+            REFRESH, context=Context(), attributes=_attributes_of_subject(subject), links=[cause]
         )
         attach(trace.set_span_in_context(span))  # it ends with the context of the refresh
 
@@ -112,22 +112,24 @@ class Spans(Observer):
         attributes: dict[str, AttributeValue],
         error_type: str | None,
     ) -> None:
-        _add(attributes, ERROR_TYPE, error_type)
+        _add_known(attributes, ERROR_TYPE, error_type)
         span = self._tracer.start_span(name, attributes=attributes, start_time=started_ns)
         if error_type is not None:
             span.set_status(trace.StatusCode.ERROR)
         span.end(end_time=ended_ns)
 
 
-def _about(subject: Subject) -> dict[str, AttributeValue]:
+def _attributes_of_subject(subject: Subject) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {NAME: subject.name, SCOPE: subject.scope}
-    _add(attributes, VISIBILITY, subject.visibility)
-    _add(attributes, FIELD, subject.field)
-    _add(attributes, GRAPHQL_OPERATION_TYPE, subject.operation_type)
-    _add(attributes, GRAPHQL_OPERATION_NAME, subject.operation_name)
+    _add_known(attributes, VISIBILITY, subject.visibility)
+    _add_known(attributes, FIELD, subject.field)
+    _add_known(attributes, GRAPHQL_OPERATION_TYPE, subject.operation_type)
+    _add_known(attributes, GRAPHQL_OPERATION_NAME, subject.operation_name)
     return attributes
 
 
-def _add(attributes: dict[str, AttributeValue], name: str, value: AttributeValue | None) -> None:
+def _add_known(
+    attributes: dict[str, AttributeValue], name: str, value: AttributeValue | None
+) -> None:
     if value is not None:
         attributes[name] = value

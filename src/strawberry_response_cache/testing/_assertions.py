@@ -64,7 +64,7 @@ def assert_miss(operation: RecordedOperation | RecordedField) -> None:
     __tracebackhide__ = True  # as above
     _assert_status(operation, "miss")
     if operation.reason is not None:
-        raise AssertionError(_said(operation, "was a miss, but it was not stored"))
+        raise AssertionError(_message_about(operation, "was a miss, but it was not stored"))
 
 
 def assert_bypass(
@@ -88,7 +88,9 @@ def assert_bypass(
     __tracebackhide__ = True  # as above
     _assert_status(operation, "bypass")
     if reason is not None and operation.reason != reason:
-        raise AssertionError(_said(operation, f"was a bypass, but not because of {reason}"))
+        raise AssertionError(
+            _message_about(operation, f"was a bypass, but not because of {reason}")
+        )
 
 
 def assert_invalidated(operation: RecordedOperation, *tags: str) -> None:
@@ -139,15 +141,18 @@ def _assert_status(operation: RecordedOperation | RecordedField, wanted: Status)
     __tracebackhide__ = True  # as above
     if operation.status != wanted:
         raise AssertionError(
-            _said(operation, f"was {_named(operation.status)}, not {_named(wanted)}")
+            _message_about(
+                operation,
+                f"was {_status_in_words(operation.status)}, not {_status_in_words(wanted)}",
+            )
         )
 
 
-def _named(status: Status) -> str:
+def _status_in_words(status: Status) -> str:
     return "stale" if status == "stale" else f"a {status}"
 
 
-def _said(operation: RecordedOperation | RecordedField, what: str) -> str:
+def _message_about(operation: RecordedOperation | RecordedField, what: str) -> str:
     """Return a message: what happened, why, what is stored, and what became of the fields."""
     lines = [f"{operation} {what}."]
     if operation.reason is not None:

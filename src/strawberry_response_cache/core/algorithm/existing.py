@@ -90,7 +90,9 @@ def look_up(call: Call[T], rejected: str) -> Step[CachedResponse[T] | Refresh[T]
                 return hit
             case Stale(entry, lease):
                 is_stale = entry.remaining_ms <= 0
-                served = _read(call, entry, CacheDetail.STALE if is_stale else CacheDetail.FRESH)
+                served = _response_of(
+                    call, entry, CacheDetail.STALE if is_stale else CacheDetail.FRESH
+                )
                 return (
                     serve(call, served, entry) if lease is None else Refresh(served, entry, lease)
                 )
@@ -101,10 +103,10 @@ def look_up(call: Call[T], rejected: str) -> Step[CachedResponse[T] | Refresh[T]
 
 
 def _hit(call: Call[T], entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
-    return serve(call, _read(call, entry, detail), entry)
+    return serve(call, _response_of(call, entry, detail), entry)
 
 
-def _read(call: Call[T], entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
+def _response_of(call: Call[T], entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
     value = call.serializer.read(entry.recording)
     saved = entry.recording.cost_ms / 1000
     return CachedResponse(

@@ -249,7 +249,7 @@ class Flights:
             return self.abandon(flight, waiter.outcome.lease)
         return None
 
-    def arrived(self, flight: Flight, within: Leading) -> None:
+    def note_outcome_taken(self, flight: Flight, within: Leading) -> None:
         """Note that a joiner received its outcome."""
         with self._lock:
             self._no_longer_waits(flight, within)

@@ -23,7 +23,7 @@ from strawberry_response_cache.core.algorithm.requests import (
     Generate,
     RefreshInBackground,
 )
-from strawberry_response_cache.core.algorithm.storing import commit, record
+from strawberry_response_cache.core.algorithm.storing import commit, record_value
 from strawberry_response_cache.core.protocol import Lease, Release, Throttle, Unavailable, failure
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 
@@ -61,7 +61,7 @@ def lead(
     try:
         try:
             value = yield Generate(flight, call.keys, lease)
-            recorded = record(call, value, flight, lease, call.clock() - began, due=due)
+            recorded = record_value(call, value, flight, lease, call.clock() - began, due=due)
         finally:
             flight.parts.end()
     except Exception as error:

@@ -131,7 +131,7 @@ def _join(call: Call[T], *, leaseless: bool) -> Step[CachedResponse[T] | None]:
     if waiter.outcome is None:
         yield from call.release(call.flights.leave(flight, waiter, call.within))
         return (yield from generate_alone(call, CacheDetail.WAITED_OUT))
-    call.flights.arrived(flight, call.within)
+    call.flights.note_outcome_taken(flight, call.within)
     match waiter.outcome:
         case Landed() as landed:
             return (yield from _share(call, landed))

@@ -37,7 +37,7 @@ class Recorded:
     refused: NotStored | None = None
 
 
-def record(
+def record_value(
     call: Call[T],
     value: T,
     flight: Flight,

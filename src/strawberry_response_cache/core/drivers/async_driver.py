@@ -259,18 +259,18 @@ class AsyncDriver:
         """Perform an effect of a flow; its caller waits for the answer or is cancelled."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
 
-        def arrived(result: R) -> None:
+        def resume(result: R) -> None:
             if together is not None:
-                together.arrived(result)
+                together.note(result)
             if answer.done():
                 self._close(flow, CallerGoneError(result))
             else:
                 answer.set_result(result)
 
         if isinstance(effect, Lookup):
-            self.lookups.ask(effect, arrived, subject if together is None else None)
+            self.lookups.ask(effect, resume, subject if together is None else None)
         else:
-            self._submit(effect, arrived, subject)
+            self._submit(effect, resume, subject)
         return answer
 
     def _leave(self, flow: Flow[Any], answer: "asyncio.Future[Any]") -> None:
@@ -285,7 +285,7 @@ class AsyncDriver:
         context = contextvars.copy_context() if started_ns else None
         began = time.perf_counter()
 
-        def arrived(result: R) -> None:
+        def measure_and_pass_on(result: R) -> None:
             try:
                 if isinstance(result, Unavailable):
                     settings.on_failure(result)
@@ -301,10 +301,11 @@ class AsyncDriver:
         commit: object = effect
         if isinstance(commit, Commit) and (commit.beside or len(commit.recording.payload) > LARGE):
             self._packing.pack(
-                commit, lambda packed: self.lookups.submit(cast("Effect[R]", packed), arrived)
+                commit,
+                lambda packed: self.lookups.submit(cast("Effect[R]", packed), measure_and_pass_on),
             )
         else:
-            self.lookups.submit(effect, arrived)
+            self.lookups.submit(effect, measure_and_pass_on)
 
     async def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
         match request:

@@ -82,7 +82,7 @@ class AsyncHousekeeping:
         self._asked.add(over)
         over.add_done_callback(self._asked.discard)
 
-        def arrived(result: object) -> None:
+        def end_try(result: object) -> None:
             over.set_result(None)
             if isinstance(effect, Release):
                 self._released(effect.keys.lease)
@@ -94,7 +94,7 @@ class AsyncHousekeeping:
             del self._late[tries]
             self._try(tries)
 
-        self._submit(effect, arrived)
+        self._submit(effect, end_try)
 
     async def drain(self) -> None:
         """Wait until every effect was tried once, without further tries."""

@@ -130,7 +130,7 @@ class SharedLookups:
         results: list[Any] = [None] * len(lookups)
         left = len(lookups)
 
-        def arrived(at: int, result: object) -> None:
+        def collect(at: int, result: object) -> None:
             nonlocal left
             results[at] = result
             left -= 1
@@ -138,7 +138,7 @@ class SharedLookups:
                 set_once(answered, None)
 
         for at, lookup in enumerate(lookups):
-            self.ask(lookup, partial(arrived, at), None)
+            self.ask(lookup, partial(collect, at), None)
         await answered
         measure_all(self._settings, subject, lookups, results, began=began, started_ns=started_ns)
         return results
@@ -156,13 +156,13 @@ class SharedLookups:
     def _send(self, batch: _LookupBatch, slot: str) -> None:
         self._batches[slot] = batch
 
-        def arrived(answers: list[Any]) -> None:
+        def end_batch(answers: list[Any]) -> None:
             if self._batches.get(slot) is batch:
                 del self._batches[slot]
             batch.ask = _CLOSED  # its own holds this function, and the two the bytes of the entries
             self._tell(batch, answers)
 
-        ask = self._transport.submit(batch.effect, arrived)
+        ask = self._transport.submit(batch.effect, end_batch)
         if self._batches.get(slot) is batch:  # else it was answered at once
             batch.ask = ask or _CLOSED
 
@@ -191,10 +191,10 @@ def _reporting(settings: DriverSettings, lookup: AnyLookup, subject: Subject, th
     """Return a function that reports the answer to the observer, in the context of the caller, and passes it on."""
     context, started_ns = contextvars.copy_context(), time.time_ns()
 
-    def arrived(answer: object) -> None:
+    def report_and_pass_on(answer: object) -> None:
         try:
             context.run(report, settings.observer, subject, lookup, started_ns, answer)
         finally:
             then(answer)
 
-    return arrived
+    return report_and_pass_on

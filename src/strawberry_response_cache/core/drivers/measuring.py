@@ -182,7 +182,7 @@ class Pipelined:
         self._started_ns = time.time_ns() if settings.observer.listening() else 0
         self._context = contextvars.copy_context()
 
-    def arrived(self, result: object) -> None:
+    def note(self, result: object) -> None:
         """Note a result; the last one ends the call."""
         self._results.append(result)
         if len(self._results) == len(self._lookups):

@@ -35,7 +35,7 @@ from strawberry_response_cache.core.redis.tasks import Alarm, started
 R = TypeVar("R")
 
 
-def _tell(effect: Effect[R], then: Callable[[R], None], outcome: Any) -> None:  # noqa: ANN401 - replies or an error
+def _tell_result(effect: Effect[R], then: Callable[[R], None], outcome: Any) -> None:  # noqa: ANN401 - replies or an error
     """Turn an outcome into the effect's result."""
     if isinstance(outcome, BaseException):
         then(effect.unavailable(outcome))
@@ -71,7 +71,9 @@ class AsyncServer:
         Returns:
             The `Ask`, which tells whether it was sent; None where that is not known.
         """
-        return self._link.ask(effect.calls(), partial(_tell, effect, then), deadline=deadline)
+        return self._link.ask(
+            effect.calls(), partial(_tell_result, effect, then), deadline=deadline
+        )
 
     @property
     def has_open_breaker(self) -> bool:
@@ -119,7 +121,7 @@ class AsyncCluster(ClusterNodes[AsyncLink]):
     ) -> Ask | None:
         """Send an effect; see `AsyncServer`."""
         calls = effect.calls()
-        told = partial(_tell, effect, then)
+        told = partial(_tell_result, effect, then)
         return self._send(_Parcel(calls, slot_of_calls(calls), told, deadline))
 
     def _send(self, parcel: _Parcel) -> Ask | None:
@@ -157,7 +159,7 @@ class AsyncCluster(ClusterNodes[AsyncLink]):
                 self._send(parcel.moved())
                 return
             self._link(self._reached(redirect.node)).ask(
-                asking(parcel.calls), partial(_asked, parcel), deadline=parcel.deadline
+                asking(parcel.calls), partial(_pass_on_parcel, parcel), deadline=parcel.deadline
             )
             return
         parcel.then(outcome)
@@ -220,7 +222,7 @@ class AsyncCluster(ClusterNodes[AsyncLink]):
             closed |= rest
 
 
-def _asked(parcel: _Parcel, outcome: Sequence[Any] | BaseException) -> None:
+def _pass_on_parcel(parcel: _Parcel, outcome: Sequence[Any] | BaseException) -> None:
     parcel.then(outcome if isinstance(outcome, BaseException) else without_asking(outcome))
 
 

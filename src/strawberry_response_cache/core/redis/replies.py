@@ -111,7 +111,7 @@ class Replies:
         items, count = self._open[-1] if self._open else (self.all, self._count)
         while len(items) + 1 < count and data.startswith(b"$", at):
             end = data.find(b"\r\n", at)
-            after = end + 2 + _number(data[at + 1 : end], _LARGEST_BULK) if end > 0 else 0
+            after = end + 2 + _number_up_to(data[at + 1 : end], _LARGEST_BULK) if end > 0 else 0
             if after < end + 2 or after + 2 > size or not data.startswith(b"\r\n", after):
                 break
             items.append(data[end + 2 : after])
@@ -135,7 +135,7 @@ class Replies:
         if len(self._open) >= _DEEPEST:
             raise ValueError
         end = _end_of_line(data, at)
-        count = _number(data[at + 1 : end], _MOST_ITEMS)
+        count = _number_up_to(data[at + 1 : end], _MOST_ITEMS)
         self._at = end + 2
         if count > 0:
             self._open.append(([], count))
@@ -164,7 +164,7 @@ def _single(data: bytes, at: int) -> tuple[Any, int]:
     end = _end_of_line(data, at)
     kind, after = data[at : at + 1], end + 2
     if kind == b"$":
-        size = _number(data[at + 1 : end], _LARGEST_BULK)
+        size = _number_up_to(data[at + 1 : end], _LARGEST_BULK)
         if size < 0:
             return None, after
         end = after + size
@@ -178,7 +178,7 @@ def _single(data: bytes, at: int) -> tuple[Any, int]:
     if kind == b"+":
         return data[at + 1 : end], after
     if kind == b"-":
-        return _error(data[at + 1 : end]), after
+        return _error_of_server(data[at + 1 : end]), after
     raise ValueError
 
 
@@ -197,14 +197,14 @@ def _end_of_line(data: bytes, at: int) -> int:
     return end
 
 
-def _number(digits: bytes, most: int) -> int:
+def _number_up_to(digits: bytes, most: int) -> int:
     number = int(digits)
     if not -1 <= number <= most:
         raise ValueError
     return number
 
 
-def _error(line: bytes) -> Exception:
+def _error_of_server(line: bytes) -> Exception:
     """Return a server's error as redis-py would."""
     code, _, rest = line.partition(b" ")
     kind = _ERRORS.get(code)

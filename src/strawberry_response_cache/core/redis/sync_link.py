@@ -180,15 +180,15 @@ class SyncLink(Link):
                 self._open(attempt)
             waiter.wait(seconds)
         except BaseException:  # a signal's handler raised: a connection that came is not lost
-            if (connection := self._arrived(waiter)) is not None:
+            if (connection := self._stop_waiting(waiter)) is not None:
                 self._keep(connection, is_lost=False)
             raise
-        connection = self._arrived(waiter)
+        connection = self._stop_waiting(waiter)
         if connection is None:
             raise waiter.error
         return connection
 
-    def _arrived(self, waiter: _Waiter) -> SyncConnection | None:
+    def _stop_waiting(self, waiter: _Waiter) -> SyncConnection | None:
         """Wait no longer, and return what has come."""
         if not self._connections.leave(waiter):
             waiter.wait(_HANDED_OVER)

@@ -79,11 +79,11 @@ def measured(value: object) -> tuple[int, str | None]:  # noqa: C901, PLR0912 - 
                 if item - item != 0.0:  # as of NaN and infinity
                     return size, "a float that is NaN or infinite"
             elif kind is not bool and item is not None:
-                return size, _named(kind)
+                return size, _kind_with_article(kind)
     return size, None
 
 
-def _named(kind: type) -> str:
+def _kind_with_article(kind: type) -> str:
     return f"{'an' if kind.__name__[0].lower() in 'aeiou' else 'a'} {kind.__name__}"
 
 

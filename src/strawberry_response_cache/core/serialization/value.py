@@ -182,7 +182,7 @@ def not_callable(generator: object, example: str, name: str = "The generator") -
     )
 
 
-async def awaited(generator: Callable[[], Awaitable[T]]) -> T:
+async def run_async_generator(generator: Callable[[], Awaitable[T]]) -> T:
     """Run an async generator.
 
     Raises:

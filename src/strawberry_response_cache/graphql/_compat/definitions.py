@@ -35,7 +35,7 @@ def identity_name(kind: GraphQLObjectType) -> str:
     Source: https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/directives#key
     """
     if "id" not in kind.fields:
-        for key in _keys(kind):
+        for key in _federation_keys(kind):
             if key in kind.fields:
                 return key
     return "id"
@@ -44,10 +44,10 @@ def identity_name(kind: GraphQLObjectType) -> str:
 def key_without_identity(kind: GraphQLObjectType) -> str | None:
     """Return the ``@key`` of a type whose objects it does not identify; None if something does, or without a key."""
     has_identity = identity_name(kind) in kind.fields or _declares_id(definition_of(kind))
-    return None if has_identity else next(iter(_keys(kind)), None)
+    return None if has_identity else next(iter(_federation_keys(kind)), None)
 
 
-def _keys(kind: GraphQLObjectType) -> list[str]:
+def _federation_keys(kind: GraphQLObjectType) -> list[str]:
     directives = getattr(definition_of(kind), "directives", ()) or ()
     return [str(each.fields) for each in directives if isinstance(each, Key)]
 

@@ -23,7 +23,7 @@ from graphql import (
 
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql._compat.definitions import definition_of
-from strawberry_response_cache.graphql._compat.known_code import is_known, name_of
+from strawberry_response_cache.graphql._compat.known_code import is_known, qualified_name
 
 _FIELD: Final = frozenset({"strawberry_django.fields.field.StrawberryDjangoField"})
 _CONNECTION: Final = "strawberry_django.fields.field.StrawberryDjangoConnectionExtension"
@@ -93,7 +93,7 @@ def reads_its_parent(graphql_field: GraphQLField, field: Any) -> bool:  # noqa: 
 
 def is_library_resolver(field: Any) -> bool:  # noqa: ANN401 - as above
     """Whether a field's resolver is one of the library's that only read their parent."""
-    return _name_of(getattr(field.base_resolver, "wrapped_func", None)) in _RESOLVERS
+    return _name_of_function(getattr(field.base_resolver, "wrapped_func", None)) in _RESOLVERS
 
 
 def _asks_per_request(store: Any) -> bool:  # noqa: ANN401 - hints for the optimizer
@@ -119,7 +119,7 @@ def _is_own_page(named: GraphQLNamedType) -> bool:
     """Whether a class of connections or pages replaces a method of the library, which makes the page."""
     definition = definition_of(named)
     kinds = getattr(getattr(definition, "origin", None), "__mro__", ())
-    if not any(name_of(kind) in _PAGES for kind in kinds):
+    if not any(qualified_name(kind) in _PAGES for kind in kinds):
         return False
     fields = {field.python_name for field in getattr(definition, "fields", ())}
     own = [kind for kind in kinds if kind.__module__.partition(".")[0] not in _LIBRARIES]
@@ -220,7 +220,7 @@ def _text_of(expression: Any) -> str:  # noqa: ANN401 - of Django
     kind = type(expression)
     is_shown = hasattr(kind, "resolve_expression") and not hasattr(kind, "iterator")
     written = called(repr, expression) if is_shown else Raised(TypeError())
-    return name_of(kind) if type(written) is Raised else _ADDRESS.sub("", str(written))
+    return qualified_name(kind) if type(written) is Raised else _ADDRESS.sub("", str(written))
 
 
 def limits_of_pages(field: object) -> list[Any]:
@@ -359,12 +359,12 @@ def listed_types(kind: GraphQLObjectType) -> Iterator[GraphQLNamedType]:
 def returns_the_user(field: object) -> bool:
     """Whether a field is the library's ``auth.current_user()``."""
     resolver = getattr(field, "base_resolver", None)
-    return _name_of(getattr(resolver, "wrapped_func", None)) == _CURRENT_USER
+    return _name_of_function(getattr(resolver, "wrapped_func", None)) == _CURRENT_USER
 
 
 def tells_its_type(function: object) -> bool:
     """Whether an ``is_type_of`` is the library's own, which looks at the class of an object."""
-    return _name_of(function) == _IS_TYPE_OF
+    return _name_of_function(function) == _IS_TYPE_OF
 
 
 def reads_the_id(function: object) -> bool:
@@ -381,6 +381,6 @@ def is_query_set(kind: type) -> bool:
     )
 
 
-def _name_of(what: object) -> str:
+def _name_of_function(what: object) -> str:
     what = getattr(what, "__func__", what)
     return f"{getattr(what, '__module__', '')}.{getattr(what, '__qualname__', '')}"

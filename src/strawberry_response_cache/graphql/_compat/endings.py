@@ -207,7 +207,7 @@ def runs_mutation(context: ExecutionContext) -> bool:
         return False
 
 
-def has_errors(context: ExecutionContext) -> bool:
+def has_known_errors(context: ExecutionContext) -> bool:
     """Whether errors of an operation are known so far."""
     result = context.result
     return bool(getattr(context, "pre_execution_errors", None) or getattr(result, "errors", None))
@@ -217,7 +217,7 @@ def _closing(source: Any) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401 -
     return aclosing(source) if hasattr(source, "aclose") else nullcontext(source)
 
 
-def _tell(frame: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - whatever a schema yields
+def _add_to_frame(frame: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - whatever a schema yields
     """Add to a frame what the cache did at the end of the operation, if the frame tells what the cache did before."""
     extensions = called(getattr, frame, "extensions", None)
     if type(extensions) is not dict:  # such as that of a frame of the user's own class
@@ -256,7 +256,7 @@ async def _held_back(
     for each in settling:
         await _settle(each)
     if held is not _NOTHING:
-        _tell(held, settling)
+        _add_to_frame(held, settling)
         yield held
     if raised is not None:
         raise raised

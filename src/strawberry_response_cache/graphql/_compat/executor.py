@@ -137,7 +137,7 @@ class CachingExecutor(Executor[Any]):
         if run is None or run.is_left_alone:
             return super().build(schema, document, *args, **kwargs)
         build, given = super().build, (schema, document, *args)
-        asked = run.guard.step(_asked, run, cls, build, given, kwargs)
+        asked = run.guard.step(_operation_asked_for, run, cls, build, given, kwargs)
         if asked is not None and asked.is_postponed:
             return Postponed(run, asked)  # type: ignore[return-value] # it stands for an executor
         executor = build(*given, **kwargs) if asked is None else asked.build()
@@ -168,7 +168,7 @@ class CachingExecutor(Executor[Any]):
         return _answered(run, asked, partial(super().execute_operation, *args, **kwargs))
 
 
-def _asked(
+def _operation_asked_for(
     run: AnnouncedRun,
     kind: type[CachingExecutor],
     build: Callable[..., "list[GraphQLError] | Executor[Any]"],

@@ -31,12 +31,12 @@ def _value(value: Any) -> Any:  # noqa: ANN401 - whatever a result holds
     if kind is tuple:
         return tuple(map(_value, value))
     if kind is GraphQLError:
-        return _error(value)
+        return _error_as_it_is_now(value)
     # A part of incremental delivery.
     return as_it_is_now(value) if kind.__module__ == "graphql.execution.types" else value
 
 
-def _error(error: GraphQLError) -> GraphQLError:
+def _error_as_it_is_now(error: GraphQLError) -> GraphQLError:
     made = GraphQLError(
         error.message,
         error.nodes,

@@ -7,7 +7,7 @@ from types import FunctionType
 from typing import Any
 
 
-def name_of(kind: type | FunctionType) -> str:
+def qualified_name(kind: type | FunctionType) -> str:
     """Return the module and qualified name of a class or function."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
@@ -21,7 +21,7 @@ def is_known(kind: type | FunctionType, names: AbstractSet[str]) -> bool:
         kind: The class or function.
         names: Modules with qualified names, of what stands at the top of its module.
     """
-    if name_of(kind) not in names:
+    if qualified_name(kind) not in names:
         return False
     held: Any = getattr(sys.modules.get(kind.__module__), kind.__qualname__, None)
     # A package may decorate its own function.

@@ -44,7 +44,7 @@ def is_as_known(given: tuple[Any, ...]) -> bool:
     return _BUILDS_AS_KNOWN and len(given) == len(_OF_BUILD)
 
 
-def _own(variables: Any) -> Any:  # noqa: ANN401 - whatever a caller sent
+def _copy_of_variables(variables: Any) -> Any:  # noqa: ANN401 - whatever a caller sent
     """Return a copy of variables.
 
     The executor may be built only after the cache was asked, and keys are printed from what was sent. Until then,
@@ -120,7 +120,7 @@ class AskedOperation:
         self.document: DocumentNode = given[1]
         self.root_value: object = given[2]
         self.context_value: object = given[3]
-        self.variables: Any = _own(given[_VARIABLES])
+        self.variables: Any = _copy_of_variables(given[_VARIABLES])
         own = (*given[:_VARIABLES], self.variables, *given[_VARIABLES + 1 :])
         self.build = partial(build, *own, **named)
         self.operation_name: str | None = given[5]

@@ -274,7 +274,7 @@ def cache_control(
         checked_strings(vary, "vary", VARY_EXAMPLE),
         tuple(each for each in templates if each.placeholders),
         key,
-        None if key is None else _name_of(key),
+        None if key is None else _name_of_parent_key(key),
     )
     printed: dict[str, Any] = {}
     if checked_ttl is not None:
@@ -286,7 +286,7 @@ def cache_control(
     return CacheControl(hint=hint, **printed)
 
 
-def _name_of(key: ParentKey) -> str:
+def _name_of_parent_key(key: ParentKey) -> str:
     """Return the name of a key, which is the same in every process.
 
     Raises:

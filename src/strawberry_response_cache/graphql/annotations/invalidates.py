@@ -15,7 +15,7 @@ from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.private_names import raw_info_of
 from strawberry_response_cache.graphql._guard import resolver_guard
-from strawberry_response_cache.graphql.annotations.run_notes import RunNotes, notes_of
+from strawberry_response_cache.graphql.annotations.run_notes import RunNotes, notes_of_run
 from strawberry_response_cache.graphql.annotations.tag_templates import (
     Template,
     Texts,
@@ -132,7 +132,7 @@ class Invalidates(FieldExtension):
         return dict(chain(*(each.texts("args", arguments) for each in self.templates)))
 
     def _note(self, info: Info, values: dict[str, Any], sent: Texts) -> None:
-        notes = notes_of(raw_info_of(info))
+        notes = notes_of_run(raw_info_of(info))
         if notes is None:
             return
         for template in self.templates:

@@ -11,7 +11,7 @@ from strawberry_response_cache.graphql._compat.private_names import raw_info_of
 from strawberry_response_cache.graphql._guard import resolver_guard
 from strawberry_response_cache.graphql.annotations.field_path import restrict_below
 from strawberry_response_cache.graphql.annotations.hints import CacheScope
-from strawberry_response_cache.graphql.annotations.run_notes import notes_of
+from strawberry_response_cache.graphql.annotations.run_notes import notes_of_run
 from strawberry_response_cache.graphql.annotations.tag_templates import checked_tags
 from strawberry_response_cache.graphql.annotations.type_names import with_types_and_lists
 
@@ -71,7 +71,7 @@ def restrict_cache(
             named = with_types_and_lists(named, raw.schema)
             private = scope is CacheScope.PRIVATE
             restrict_below(raw.path, skip=checked_ttl == 0, private=private, tags=named)
-            if (notes := notes_of(raw)) is not None:
+            if (notes := notes_of_run(raw)) is not None:
                 coordinate = f"{raw.parent_type.name}.{raw.field_name}"
                 notes.restrict(checked_ttl, named, private=private, coordinate=coordinate)
 
@@ -100,7 +100,7 @@ def skip_cache(info: "Info | GraphQLResolveInfo[Any]") -> None:
         raw = raw_info(info)
         with resolver_guard():
             restrict_below(raw.path, skip=True, private=False, tags=())
-            if (notes := notes_of(raw)) is not None:
+            if (notes := notes_of_run(raw)) is not None:
                 notes.is_skipped = True
 
 

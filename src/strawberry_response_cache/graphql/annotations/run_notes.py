@@ -94,7 +94,7 @@ def notes_by(variables: object) -> RunNotes | None:
     return notes
 
 
-def notes_of(info: GraphQLResolveInfo[Any]) -> RunNotes | None:
+def notes_of_run(info: GraphQLResolveInfo[Any]) -> RunNotes | None:
     """Return the notes of the execution of a resolver; None if it has none."""
     return notes_by(info.variable_values)
 
@@ -111,11 +111,11 @@ def mutation_around() -> RunNotes | None:
 
 def note_guarded(info: GraphQLResolveInfo[Any]) -> None:
     """Note that the execution of a field with permission classes has started."""
-    if (notes := notes_of(info)) is not None:
+    if (notes := notes_of_run(info)) is not None:
         notes.held_back[id(info)] = info
 
 
 def note_let_through(info: GraphQLResolveInfo[Any]) -> None:
     """Note that the permission classes of a field let its resolver be called."""
-    if (notes := notes_of(info)) is not None:
+    if (notes := notes_of_run(info)) is not None:
         notes.held_back.pop(id(info), None)

@@ -143,7 +143,9 @@ class Template:
                 it gives more tags than can be named.
         """
         choices = [
-            self._choices(each, values) if (known := sent.get(each)) is None else _checked(known)
+            self._choices(each, values)
+            if (known := sent.get(each)) is None
+            else _filled_or_raise(known)
             for each in self.placeholders
         ]
         if math.prod(map(len, choices)) > _MOST_TAGS:
@@ -173,7 +175,7 @@ class Template:
                     yield placeholder, error
 
     def _choices(self, placeholder: tuple[str, ...], values: Mapping[str, Any]) -> list[str]:
-        found = called(_found, placeholder, values)
+        found = called(_values_of_placeholder, placeholder, values)
         if type(found) is Raised:
             # The lazy object's own error is the cause of the reported one.
             error = found.error
@@ -191,7 +193,7 @@ class Template:
         return [*dict.fromkeys(named)]  # one id, sent a thousand times, is one tag
 
 
-def _checked(texts: list[str] | UnfilledError) -> list[str]:
+def _filled_or_raise(texts: list[str] | UnfilledError) -> list[str]:
     if isinstance(texts, UnfilledError):
         raise texts
     return texts
@@ -209,7 +211,7 @@ def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) ->
                 )
 
 
-def _found(placeholder: tuple[str, ...], values: Mapping[str, Any]) -> list[Any]:
+def _values_of_placeholder(placeholder: tuple[str, ...], values: Mapping[str, Any]) -> list[Any]:
     """Return the values of a placeholder; attributes, lists and lazy objects run the user's code."""
     found: list[Any] = [values[placeholder[0]]]
     for name in placeholder[1:]:

@@ -32,7 +32,7 @@ def is_of_mutation(context: object) -> bool:
     """
     if mutation_around() is not None:
         return True
-    return _is_known(_ids(context)) if _running else False
+    return _is_known(_identities_of_request(context)) if _running else False
 
 
 def _is_known(ids: list[int]) -> bool:
@@ -44,7 +44,7 @@ def _is_known(ids: list[int]) -> bool:
 def mutating(notes: RunNotes, context: object) -> Iterator[None]:
     """Run the resolvers of a mutation inside; see `end_mutation`."""
     token = around.set(notes)
-    ids = frozenset(_ids(context))
+    ids = frozenset(_identities_of_request(context))
     with _lock:
         _running[notes] = ids
     try:
@@ -68,7 +68,7 @@ os.register_at_fork(after_in_child=_running.clear)  # a child runs none of its p
 _lock = renewed_in_child(sys.modules[__name__], "_lock", threading.Lock)
 
 
-def _ids(context: object) -> list[int]:
+def _identities_of_request(context: object) -> list[int]:
     """Return the identities of a context and of the request in it, which no other request has."""
     found = called(of_context, context, "request")
     own = (context, *(() if type(found) is Raised else (found,)))

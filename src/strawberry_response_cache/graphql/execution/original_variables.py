@@ -27,17 +27,17 @@ class OriginalVariables:
 
     def __init__(self, variables: object) -> None:
         self._variables = variables
-        self._before = _state(variables)
+        self._before = _state_of_nested(variables)
 
     def why_changed(self) -> str | None:
         """Return what changed the variables since; None if they are the same."""
-        return None if _state(self._variables) == self._before else _CHANGED
+        return None if _state_of_nested(self._variables) == self._before else _CHANGED
 
 
 _CHANGED: Final = "A variable changed while it was coerced; parse_value of a custom scalar must not change its argument."
 
 
-def _state(variables: object) -> ValueState | None:
+def _state_of_nested(variables: object) -> ValueState | None:
     """Return the state of variables with nested values; None if there are none, or it is not known."""
     if not isinstance(variables, Mapping):  # the client sent what Strawberry refuses
         return None

@@ -40,10 +40,10 @@ def has_failed_in_part(result: ExecutionResult, number_of_fields: int) -> bool:
     """
     data = result.data or {}
     return bool(number_of_fields and data) and (
-        number_of_fields > 1 or bool({*data} - _failed(result))
+        number_of_fields > 1 or bool({*data} - _failed_root_fields(result))
     )
 
 
-def _failed(result: ExecutionResult) -> set[str | int | None]:
+def _failed_root_fields(result: ExecutionResult) -> set[str | int | None]:
     """Return the names of the root fields in which something failed; with None, where is not known."""
     return {error.path[0] if error.path else None for error in result.errors or ()}

@@ -43,7 +43,7 @@ from strawberry_response_cache.graphql.execution.mutation_execution import Mutat
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.refused import RefusedOperations
 from strawberry_response_cache.graphql.keys.known_requests import KnownRequest
-from strawberry_response_cache.graphql.policy.cheaper_fields import advice_on
+from strawberry_response_cache.graphql.policy.cheaper_fields import advice_on_field
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 if TYPE_CHECKING:
@@ -357,7 +357,7 @@ class Run:
         if self._request is None or not self._request.is_debugged():
             return None
         schema = self._considering.setting.schema
-        advise = partial(advice_on, schema=schema, counters=self._request.counters)
+        advise = partial(advice_on_field, schema=schema, counters=self._request.counters)
         return self._report.as_extension(schema, advise)
 
 

@@ -93,7 +93,7 @@ def unpacked(text: str) -> tuple[str, ...]:
     return tuple(map(unquote, text.split(","))) if text else ()
 
 
-def named(tags: Iterable[str], *, tenant: str, prefix: str) -> tuple[str, ...]:
+def names_outside(tags: Iterable[str], *, tenant: str, prefix: str) -> tuple[str, ...]:
     """Return what tags are called outside: with a prefix, and apart for each tenant."""
     before = f"{prefix}{tenant}-" if tenant else prefix
     return tuple(f"{before}{tag}" for tag in tags)
@@ -104,10 +104,10 @@ def names_of_response(tags: Sequence[str], *, tenant: str, prefix: str) -> tuple
 
     Args:
         tags: As `unpacked` returns them.
-        tenant: As in `named`.
-        prefix: As in `named`.
+        tenant: As in `names_outside`.
+        prefix: As in `names_outside`.
     """
-    return named((_EVERYTHING, *tags), tenant=tenant, prefix=prefix)
+    return names_outside((_EVERYTHING, *tags), tenant=tenant, prefix=prefix)
 
 
 def purge_names(tags: InvalidatedTags, *, prefix: str = "") -> list[str]:
@@ -133,11 +133,15 @@ def purge_names(tags: InvalidatedTags, *, prefix: str = "") -> list[str]:
     """
     everything = tuple(tags) == (EVERYTHING_TAGGED,)
     families = sorted(shown(with_families(tags)))
-    found = (_EVERYTHING,) if everything else dict.fromkeys((*tags, *families, *_digests(tags)))
-    return list(named(filter(_is_sendable, found), tenant=tags.tenant, prefix=prefix))
+    found = (
+        (_EVERYTHING,)
+        if everything
+        else dict.fromkeys((*tags, *families, *_names_of_digests(tags)))
+    )
+    return list(names_outside(filter(_is_sendable, found), tenant=tags.tenant, prefix=prefix))
 
 
-def _digests(tags: Iterable[str]) -> Iterable[str]:
+def _names_of_digests(tags: Iterable[str]) -> Iterable[str]:
     """Return what tags are called where only their digests are known."""
     hidden = (whole_family(each[:-2]) for each in tags if each.endswith(":*"))
     return map(_of_digest, tag_digests((*with_families(tags), *hidden)))

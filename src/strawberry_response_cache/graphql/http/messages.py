@@ -40,11 +40,11 @@ def header(message: object, name: str) -> str | None:
         message: A framework's request or response.
         name: The name of the header, in any case.
     """
-    value = called(_read, message, name)
+    value = called(_value_of_header, message, name)
     return None if type(value) is Raised else value
 
 
-def _read(message: Any, name: str) -> str | None:  # noqa: ANN401 - of any framework
+def _value_of_header(message: Any, name: str) -> str | None:  # noqa: ANN401 - of any framework
     headers = message.headers
     every = getattr(headers, "getlist", None) or getattr(headers, "getall", None)
     if every is not None:  # a header may have several lines
@@ -83,7 +83,7 @@ def _written_in(response: Any) -> dict[str, str]:  # noqa: ANN401 - of any frame
         for each in response.headers:
             name = each[0] if type(each) is tuple else each  # pairs are werkzeug's
             if (lower := name.lower()) in _OF_CACHES:
-                found[_text(lower)] = _read(response, name) or ""
+                found[_text(lower)] = _value_of_header(response, name) or ""
         if getattr(response, "cookies", None):
             found["set-cookie"] = ""
     status = getattr(response, "status_code", None)
@@ -177,7 +177,7 @@ def has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
     # Django's test client sends an empty one.
     headers = request.headers
     sent = [each for each in _CREDENTIALS if each in headers or isinstance(headers, dict)]
-    return bool(sent) and any(_read(request, name) for name in sent)
+    return bool(sent) and any(_value_of_header(request, name) for name in sent)
 
 
 def set_status(response: object, status: int) -> None:

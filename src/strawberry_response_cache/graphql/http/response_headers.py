@@ -14,7 +14,7 @@ from strawberry_response_cache.graphql.http.freshness import Freshness, strictes
 from strawberry_response_cache.graphql.http.rules import (
     NO_STORE,
     HeaderOptions,
-    cache_control,
+    cache_control_header,
     vary_with,
 )
 from strawberry_response_cache.graphql.http.session_cookies import changes_session
@@ -246,7 +246,7 @@ def _lines_of(
     freshness = Freshness(
         lifetime=lifetime, stale=stale, age=age, is_shared=is_public, is_shortened=is_shortened
     )
-    control = cache_control(freshness, options, is_public=is_public)
+    control = cache_control_header(freshness, options, is_public=is_public)
     vary = vary_with(theirs, options.names)
     return messages.Lines({"vary": vary, "cache-control": control, "age": str(age)})
 

@@ -54,7 +54,7 @@ class HeaderOptions:
         return names <= self.vary.keys()
 
 
-def cache_control(freshness: Freshness, options: HeaderOptions, *, is_public: bool) -> str:
+def cache_control_header(freshness: Freshness, options: HeaderOptions, *, is_public: bool) -> str:
     """Return the value of ``Cache-Control``.
 
     ``max-age`` is the whole lifetime (RFC 9111, section 5.2.2.1), because ``Age`` says how much of it is over

@@ -15,7 +15,7 @@ from strawberry_response_cache.graphql._guard import Guard, resolver_guard
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.annotations.restrict import MISUSE, raw_info
-from strawberry_response_cache.graphql.annotations.run_notes import mutation_around, notes_of
+from strawberry_response_cache.graphql.annotations.run_notes import mutation_around, notes_of_run
 from strawberry_response_cache.graphql.annotations.tag_templates import checked_tags
 from strawberry_response_cache.graphql.invalidation.django_transactions import (
     after_open_transactions,
@@ -65,10 +65,10 @@ def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
             if (loop := running_loop()) is not None:
                 return _ended(_begin(loop, info, named, options))
             _invalidate_at_once(info, named, options)
-    return _nothing()
+    return _nothing_left_to_await()
 
 
-async def _nothing() -> None:
+async def _nothing_left_to_await() -> None:
     """Do nothing, because it is done, or a fault was noted."""
 
 
@@ -169,7 +169,7 @@ def invalidate_sync(info: Info, *tags: str) -> None:
 
 def _are_noted(info: Info, tags: tuple[str, ...]) -> bool:
     """Note the tags for the end of a mutation; return whether it is one."""
-    notes = notes_of(raw_info(info))
+    notes = notes_of_run(raw_info(info))
     if notes is None or not notes.is_of_mutation:
         return False
     notes.invalidated.update(tags)
@@ -177,13 +177,13 @@ def _are_noted(info: Info, tags: tuple[str, ...]) -> bool:
 
 
 def _is_of_mutation(info: Info) -> bool:
-    notes = notes_of(raw_info(info))
+    notes = notes_of_run(raw_info(info))
     return notes is not None and notes.is_of_mutation
 
 
 def _known_cache(info: Info) -> ResponseCache | None:
     """Return the cache of the request's tenant, where it is known."""
-    notes = notes_of(raw_info(info))
+    notes = notes_of_run(raw_info(info))
     return None if notes is None else notes.cache
 
 

@@ -69,7 +69,7 @@ class _Description:
         if callable(value):
             return self._once(value, depth, self._function)
         if kind in {str, bytes}:
-            return _shown(value)  # type: ignore[arg-type]
+            return _shortened(value)  # type: ignore[arg-type]
         try:
             return text(value)
         except (NoTextError, CacheConfigurationError):
@@ -115,10 +115,10 @@ class _Description:
         layer = function
         while layer is not None:
             self._spend()  # layers may stand in a circle
-            taken += [self._cell(each, depth) for each in _own(layer, "__closure__") or ()]
-            defaults = _own(layer, "__defaults__"), _own(layer, "__kwdefaults__")
+            taken += [self._cell(each, depth) for each in _attribute_of(layer, "__closure__") or ()]
+            defaults = _attribute_of(layer, "__defaults__"), _attribute_of(layer, "__kwdefaults__")
             taken += [self._captured(each, depth) for each in defaults if each]
-            layer = _own(layer, "__wrapped__")
+            layer = _attribute_of(layer, "__wrapped__")
         return [_name(function), *taken]
 
     def _cell(self, cell: Any, depth: int) -> str:  # noqa: ANN401 - of a function
@@ -136,18 +136,18 @@ class _Description:
 
 def _name(value: object) -> str:
     """Name a function or a class; for another value, say of which class it is."""
-    name = _own(value, "__qualname__") if callable(value) else None
+    name = _attribute_of(value, "__qualname__") if callable(value) else None
     is_named = isinstance(name, str)
     here = value if is_named else type(value)
-    return f"{_own(here, '__module__')}:{_own(here, '__qualname__')}{'' if is_named else '()'}"
+    return f"{_attribute_of(here, '__module__')}:{_attribute_of(here, '__qualname__')}{'' if is_named else '()'}"
 
 
-def _own(value: object, name: str) -> Any:  # noqa: ANN401 - whatever it has
+def _attribute_of(value: object, name: str) -> Any:  # noqa: ANN401 - whatever it has
     found = called(getattr, value, name, None)
     return None if type(found) is Raised else found
 
 
-def _shown(value: str | bytes) -> str:
+def _shortened(value: str | bytes) -> str:
     if len(value) <= _LONGEST_SHOWN:
         return text(value)
     kind = f"{type(value).__name__} {len(value)}"

@@ -95,7 +95,7 @@ class KnownRequests:
             return None
         if (problem := planned.uncached.get(operation_name)) is not None:
             return problem
-        if (printed := _digest(variables)) is None:
+        if (printed := _digest_of_variables(variables)) is None:
             return None
         noted = self._known.get((planned.number, operation_name, printed))
         if noted is None:
@@ -116,7 +116,7 @@ class KnownRequests:
         planned = self._plans.planned(document)
         if planned is None or request.plan.is_parsed:
             return
-        if (printed := _digest(variables)) is None:
+        if (printed := _digest_of_variables(variables)) is None:
             return
         noted = Noted(
             plan=weakref.ref(request.plan),
@@ -134,7 +134,7 @@ class KnownRequests:
             planned.uncached[operation_name] = problem
 
 
-def _digest(variables: Any) -> bytes | None:  # noqa: ANN401 - whatever a caller sent
+def _digest_of_variables(variables: Any) -> bytes | None:  # noqa: ANN401 - whatever a caller sent
     """Return what tells variables as they were sent from others: a digest, or short ones as they are.
 
     Returns:

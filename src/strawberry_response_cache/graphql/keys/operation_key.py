@@ -142,7 +142,7 @@ def _left_out(definition: VariableDefinitionNode, schema: GraphQLSchema) -> list
     if (
         find_inexact(value) is None
         and _is_coerced_alike(get_named_type(kind), set())
-        and _is_same(
+        and _is_same_value(
             coerce_input_literal(definition.default_value, kind), coerce_input_value(value, kind)
         )
     ):
@@ -150,14 +150,14 @@ def _left_out(definition: VariableDefinitionNode, schema: GraphQLSchema) -> list
     return ["default", print_ast(definition.default_value)]
 
 
-def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever graphql-core coerces to
+def _is_same_value(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever graphql-core coerces to
     """Whether two coerced values are one to a resolver: ``0.0`` is not ``-0.0``, and ``1`` is not ``1.0``."""
     if type(one) is not type(other):
         return False
     if type(one) is dict:
-        return one.keys() == other.keys() and all(_is_same(one[n], other[n]) for n in one)
+        return one.keys() == other.keys() and all(_is_same_value(one[n], other[n]) for n in one)
     if type(one) is list:
-        return len(one) == len(other) and all(map(_is_same, one, other))
+        return len(one) == len(other) and all(map(_is_same_value, one, other))
     if type(one) is float:
         return str(one) == str(other)
     return one is other or (type(one) in _EXACT and one == other)

@@ -106,7 +106,7 @@ class SchemaIdentity:
             known = self._fields[rule.coordinate] = print_json(
                 [
                     rule.coordinate,
-                    [_signature(name, each) for name, each in arguments.items()],
+                    [_signature_of_argument(name, each) for name, each in arguments.items()],
                     [self._type(get_named_type(each.type)) for each in arguments.values()],
                     str(rule.graphql_field.type),
                     self._type(get_named_type(rule.graphql_field.type)),
@@ -167,14 +167,14 @@ def _type_alone(named: GraphQLNamedType) -> list[Any] | None:
     if is_input_object_type(named):
         methods = [[name, describe(each)] for name, each in methods_of_input(named)]
         return [
-            [_signature(name, each) for name, each in named.fields.items()],
+            [_signature_of_argument(name, each) for name, each in named.fields.items()],
             methods,
             *_hidden_defaults(definition_of(named)),
         ]
     return None
 
 
-def _signature(name: str, argument: GraphQLArgument | GraphQLInputField) -> list[str]:
+def _signature_of_argument(name: str, argument: GraphQLArgument | GraphQLInputField) -> list[str]:
     # The name in Python decides which parameter or attribute receives it.
     named = str(getattr(definition_of(argument), "python_name", name))
     return [name, str(argument.type), describe(argument.default_value), named]
@@ -240,17 +240,17 @@ def _extensions(graphql_field: GraphQLField) -> list[Any]:
     """
     extensions = getattr(definition_of(graphql_field), "extensions", ())
     return [
-        [describe(type(each)), _state(each), *map(_permission, _permissions(each))]
+        [describe(type(each)), _state_of_extension(each), *map(_permission, _permissions(each))]
         for each in extensions
     ]
 
 
 def _permission(permission: object) -> list[Any]:
     """Describe the class of a permission with its settings, or the name of a permission."""
-    return [describe(permission), _state(permission)]
+    return [describe(permission), _state_of_extension(permission)]
 
 
-def _state(extension: object) -> list[list[str]]:
+def _state_of_extension(extension: object) -> list[list[str]]:
     return sorted(
         [name, describe(value)]
         for name, value in getattr(extension, "__dict__", {}).items()

@@ -5,7 +5,7 @@ from graphql import GraphQLSchema
 from strawberry_response_cache.core._counters import Counters
 
 
-def advice_on(coordinate: str, schema: GraphQLSchema, counters: Counters) -> str | None:
+def advice_on_field(coordinate: str, schema: GraphQLSchema, counters: Counters) -> str | None:
     """Return what to write where the entries of a field cost more than they save; None if they pay, or it is not known.
 
     An entry in local memory takes no look-up, so the share of the others counts.

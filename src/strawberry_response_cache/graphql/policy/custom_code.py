@@ -12,7 +12,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from strawberry_response_cache.graphql._compat.executor import CachingExecutor, own_executors
-from strawberry_response_cache.graphql._compat.known_code import is_known, name_of
+from strawberry_response_cache.graphql._compat.known_code import is_known, qualified_name
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _PLAIN_EXECUTORS: Final = frozenset(
@@ -79,7 +79,7 @@ def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object])
     return Problem(
         Reason.CUSTOM_CODE,
         None,
-        f"The executor {name_of(base)} may decide per request; name it in trusted_extensions if it "
+        f"The executor {qualified_name(base)} may decide per request; name it in trusted_extensions if it "
         "does not.",
     )
 
@@ -95,7 +95,7 @@ def problem_of_hooks(hooks: Iterable[object], trusted: AbstractSet[object]) -> P
         return Problem(
             Reason.CUSTOM_CODE,
             None,
-            f"The resolve hook of {name_of(kind)} may decide per request; name {kind.__qualname__} in "
+            f"The resolve hook of {qualified_name(kind)} may decide per request; name {kind.__qualname__} in "
             "trusted_extensions if it does not.",
         )
     return None
@@ -114,7 +114,7 @@ def problem_of_middleware(
     return Problem(
         Reason.CUSTOM_CODE,
         None,
-        f"The middleware manager {name_of(kind)} may decide per request; name it in trusted_extensions "
+        f"The middleware manager {qualified_name(kind)} may decide per request; name it in trusted_extensions "
         "if it does not.",
     )
 

@@ -59,7 +59,7 @@ def demand_of(
         is_root: Whether it is a field of the query type.
         by_itself: Whether this is for its own entry, which its guards check on every request.
     """
-    ttl, silent = _ttl(rule, defaults.ttl, is_root=is_root)
+    ttl, silent = _ttl_demanded(rule, defaults.ttl, is_root=is_root)
     if ttl is not None and defaults.max_ttl is not None:
         ttl = min(ttl, defaults.max_ttl)
     if by_itself:
@@ -108,7 +108,7 @@ def _custom_code(rule: FieldRule) -> Problem | None:
     )
 
 
-def _ttl(
+def _ttl_demanded(
     rule: FieldRule, default_ttl: float | None, *, is_root: bool
 ) -> tuple[float | None, Problem | None]:
     """Return the ttl that a field demands, None if it inherits its parent's; and the problem, if any."""

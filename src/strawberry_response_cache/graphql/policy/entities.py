@@ -70,17 +70,17 @@ def entities_asked(
     if policy.is_altered or entities_node(operation) is None:
         return None
     rule = _entities_rule(schema, rules)
-    return rule if rule is not None and _opens(rules, rule, defaults) else None
+    return rule if rule is not None and _has_ttl(rules, rule, defaults) else None
 
 
 def opens_entities(schema: GraphQLSchema, rules: SchemaRules, defaults: Defaults) -> bool:
     """Whether a gateway may ask for objects that are stored."""
     rule = _entities_rule(schema, rules)
-    return rule is not None and _opens(rules, rule, defaults)
+    return rule is not None and _has_ttl(rules, rule, defaults)
 
 
-def _opens(rules: SchemaRules, rule: FieldRule, defaults: Defaults) -> bool:
-    return any(_ttl(rules, each, defaults) for each in rule.possible_types)
+def _has_ttl(rules: SchemaRules, rule: FieldRule, defaults: Defaults) -> bool:
+    return any(_ttl_of_type(rules, each, defaults) for each in rule.possible_types)
 
 
 def work_out_entity_policy(
@@ -93,7 +93,7 @@ def work_out_entity_policy(
 ) -> Policy:
     """Return the policy of an object of a type."""
     policy, of = Policy(), rules.type(kind)
-    policy.fold_entity(kind, of, _ttl(rules, kind, defaults), defaults)
+    policy.fold_entity(kind, of, _ttl_of_type(rules, kind, defaults), defaults)
     if node.selection_set is not None:
         Walk(rules, selected, defaults, policy).run(node.selection_set, kind, is_root=False)
     policy.conclude()
@@ -123,7 +123,7 @@ def entity_policies(
     ]
 
 
-def _ttl(rules: SchemaRules, kind: GraphQLObjectType, defaults: Defaults) -> float | None:
+def _ttl_of_type(rules: SchemaRules, kind: GraphQLObjectType, defaults: Defaults) -> float | None:
     ttl = rules.type(kind).ttl
     ttl = defaults.ttl if ttl is None else ttl
     return ttl if ttl is None or defaults.max_ttl is None else min(ttl, defaults.max_ttl)

@@ -35,7 +35,7 @@ class HeldInLists:
 
     def note(self, rule: FieldRule, selection_set: SelectionSetNode) -> None:
         """Note what the items of a field hold, if it is a list of objects."""
-        if not _is_list(rule):
+        if not _returns_list(rule):
             return
         pending: deque[tuple[SelectionSetNode, GraphQLObjectType, int]] = deque()
 
@@ -52,7 +52,7 @@ class HeldInLists:
             add_nested = partial(add, left=left)
             for node in self._selected.fields(current, parent, add_nested):
                 held = self._rules.field(parent, node.name.value)
-                if held is None or _is_list(held):  # a list is noted for itself
+                if held is None or _returns_list(held):  # a list is noted for itself
                     continue
                 self.tags.update(f"[{tag}]" for tag in held.type_tags)
                 if node.selection_set is not None:
@@ -60,5 +60,5 @@ class HeldInLists:
                         add(node.selection_set, kind, left - 1)
 
 
-def _is_list(rule: FieldRule) -> bool:
+def _returns_list(rule: FieldRule) -> bool:
     return any(tag.startswith("[") for tag in rule.type_tags)

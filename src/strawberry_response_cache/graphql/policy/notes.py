@@ -49,7 +49,7 @@ def notes_on(
     written = {root.name for root in (schema.mutation_type, schema.subscription_type) if root}
     read = [rule for rule in rules.fields() if rule.parent.name not in written]
     query = schema.query_type.name if schema.query_type else None
-    opens = any(map(_opens, read)) or opens_entities(schema, rules, defaults)
+    opens = any(map(_may_be_cached, read)) or opens_entities(schema, rules, defaults)
     if not defaults.ttl and not opens:
         return (Note(_NOTHING),)
     kinds = [each for each in schema.type_map.values() if is_object_type(each)]
@@ -62,7 +62,7 @@ def _notes(
     private = [rule.coordinate for rule in rules if rule.private and rule.ttl]
     if private and not has_session:
         yield Note(
-            f"{_named(private)}: PRIVATE, and the extension has no session=, so a response with it is not "
+            f"{_first_coordinates(private)}: PRIVATE, and the extension has no session=, so a response with it is not "
             "cached. Give the extension session=, a function that identifies the user.",
             frozenset(private),
         )
@@ -72,7 +72,7 @@ def _notes(
             asking = [*functions_with_info(rule.graphql_field)]
             if asking:
                 yield Note(
-                    f"{rule.coordinate}: it is PRIVATE, because {_named(asking)}, which may choose other rows for "
+                    f"{rule.coordinate}: it is PRIVATE, because {_first_coordinates(asking)}, which may choose other rows for "
                     "each user, receives info. Write scope=CacheScope.PUBLIC if it does not read the user, or "
                     "scope=CacheScope.PRIVATE if it does.",
                     frozenset({rule.coordinate}),
@@ -81,7 +81,7 @@ def _notes(
     cut = [rule.coordinate for rule in rules if longest and rule.ttl and rule.ttl > longest]
     if cut:
         yield Note(
-            f"{_named(cut)}: max_ttl on the extension cuts the ttl to {longest:g} s.",
+            f"{_first_coordinates(cut)}: max_ttl on the extension cuts the ttl to {longest:g} s.",
             frozenset(cut),
         )
     for rule in rules:
@@ -132,12 +132,12 @@ def never_cached(
     return found
 
 
-def _opens(rule: FieldRule) -> bool:
+def _may_be_cached(rule: FieldRule) -> bool:
     """Whether something can be cached because of a field."""
     return bool(rule.ttl) and rule.hinted
 
 
-def _named(coordinates: list[str]) -> str:
+def _first_coordinates(coordinates: list[str]) -> str:
     named = ", ".join(coordinates[:_MOST_NAMED])
     more = len(coordinates) - _MOST_NAMED
     return f"{named} and {more} more" if more > 0 else named

@@ -128,10 +128,10 @@ def _holds_many(
         if field is None:
             break
         named.append(field)
-    return any(_is_list(each.type) for each in named)
+    return any(_may_be_list(each.type) for each in named)
 
 
-def _is_list(kind: Any) -> bool:  # noqa: ANN401 - graphql-core's
+def _may_be_list(kind: Any) -> bool:  # noqa: ANN401 - graphql-core's
     """Return whether a type is a list, or a scalar whose values may be lists."""
     inner = get_named_type(kind)
     is_own = is_scalar_type(inner) and not is_specified_scalar_type(inner)

@@ -33,7 +33,7 @@ from strawberry_response_cache.graphql._compat.django_fields import (
     reads_the_id,
     tells_its_type,
 )
-from strawberry_response_cache.graphql._compat.known_code import name_of
+from strawberry_response_cache.graphql._compat.known_code import qualified_name
 from strawberry_response_cache.graphql._compat.resolving import (
     builds_info,
     is_strawberrys,
@@ -81,7 +81,7 @@ class CustomCode(NamedTuple):
     @classmethod
     def of(cls, what: str, kind: type) -> "CustomCode":
         """Return the code of a class."""
-        return cls(f"{what} {name_of(kind)}", kind.__qualname__)
+        return cls(f"{what} {qualified_name(kind)}", kind.__qualname__)
 
 
 class ResolverKinds:

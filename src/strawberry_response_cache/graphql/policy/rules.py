@@ -36,7 +36,7 @@ from strawberry_response_cache.graphql._compat.django_fields import (
     listed_types,
     returns_the_user,
 )
-from strawberry_response_cache.graphql._compat.known_code import name_of
+from strawberry_response_cache.graphql._compat.known_code import qualified_name
 from strawberry_response_cache.graphql._compat.resolving import is_guard, stands_outside_guards
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, Hint, ParentKey, hint_of
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
@@ -294,9 +294,9 @@ class SchemaRules:
             custom_code=self._kinds.custom_code(graphql_field, field),
             written=written_as(name, field),
             python_name=getattr(field, "python_name", name),
-            place=_place(parent, coordinate, field),
+            place=_written_coordinate(parent, coordinate, field),
             guarded=bool(guards),
-            around_guards=None if around_guards is None else name_of(around_guards),
+            around_guards=None if around_guards is None else qualified_name(around_guards),
             invalidates=any(isinstance(each, Invalidates) for each in extensions),
             hinted=own is not None,
             inherit=inherits,
@@ -364,7 +364,7 @@ class SchemaRules:
         return with_types_and_lists(_union(groups), self._schema)
 
 
-def _place(parent: GraphQLObjectType, coordinate: str, field: object) -> str:
+def _written_coordinate(parent: GraphQLObjectType, coordinate: str, field: object) -> str:
     definition = definition_of(parent)
     if getattr(definition, "concrete_of", None) is None or not isinstance(field, StrawberryField):
         return coordinate

@@ -38,13 +38,13 @@ class Command(BaseCommand):
             raise CommandError(missing.code) from None
         self.stdout.ending = ""
         # Django's wrapper of a stream is no TextIO, and has all that is needed of one.
-        terminal = Terminal(cast("TextIO", self.stdout), cache=get_cache, fail=_failed)
+        terminal = Terminal(cast("TextIO", self.stdout), cache=get_cache, fail=_exit_with)
         code = run(_without_options_of_django(arguments), terminal, "manage.py response_cache")
         if code:
             raise SystemExit(code)
 
 
-def _failed(text: str, code: int) -> NoReturn:
+def _exit_with(text: str, code: int) -> NoReturn:
     raise CommandError(text, returncode=code)
 
 

@@ -22,7 +22,10 @@ from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.counting import OperationCount
-from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import (
+    FieldCall,
+    info_and_arguments,
+)
 from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.http.freshness import Freshness, strictest
 from strawberry_response_cache.graphql.keys.entity_plan import EntityPlan
@@ -255,7 +258,7 @@ class RequestedEntities:
 def _sent(executor: Executor[Any], where: FieldCall) -> list[Any]:
     """Return what a gateway sent, as graphql-core coerces it."""
     try:
-        _, coerced = call_of(executor, where)
+        _, coerced = info_and_arguments(executor, where)
     except GraphQLError:  # graphql-core raises it again
         return []
     sent = coerced.get(REPRESENTATIONS)

@@ -102,7 +102,7 @@ class EntityExecution:
         while self._pending:
             self._forget_sync()
             if attempts := self._attempts():
-                first, keys, serializers = _asked(attempts)
+                first, keys, serializers = _parts_of_requests(attempts)
                 responses = tenant_of(first.cache).run_many_sync(
                     keys,
                     serializers,
@@ -121,7 +121,7 @@ class EntityExecution:
         while self._pending:
             await self._forget()
             if attempts := self._attempts():
-                first, keys, serializers = _asked(attempts)
+                first, keys, serializers = _parts_of_requests(attempts)
                 responses = await tenant_of(first.cache).run_many(
                     keys,
                     serializers,
@@ -345,7 +345,7 @@ def _at(attempts: Mapping[int, Attempt], wanted: list[int]) -> list[int]:
     return [positions[number] for number in wanted]
 
 
-def _asked(
+def _parts_of_requests(
     attempts: Mapping[int, Attempt],
 ) -> tuple[CacheRequest, list[EntryKeys], list[ResponseSerializer]]:
     """Return the first of some requests, and the keys and serializers of all."""

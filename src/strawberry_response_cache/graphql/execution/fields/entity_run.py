@@ -23,7 +23,10 @@ from strawberry_response_cache.graphql.execution.fields.completed_field import (
     FieldErrors,
 )
 from strawberry_response_cache.graphql.execution.fields.field_answer import ExecutorAlone
-from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import (
+    FieldCall,
+    info_and_arguments,
+)
 from strawberry_response_cache.graphql.execution.fields.prefetch import note_if_open
 from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -180,7 +183,7 @@ class EntityRun:
             return
         parent, source, details, *_ = self._where
         definition = parent.fields[details[0].node.name.value]
-        self._info, arguments = call_of(shared, self._where)
+        self._info, arguments = info_and_arguments(shared, self._where)
         # Resolving changes them.
         arguments[REPRESENTATIONS] = [
             copy.deepcopy(self._representations[at].sent) for at in missing

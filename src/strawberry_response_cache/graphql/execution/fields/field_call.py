@@ -10,7 +10,7 @@ FieldCall: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
 """graphql-core's arguments for a field: parent type, parent, details, path, position."""
 
 
-def call_of(executor: Executor[Any], where: FieldCall) -> tuple[Any, dict[str, Any]]:
+def info_and_arguments(executor: Executor[Any], where: FieldCall) -> tuple[Any, dict[str, Any]]:
     """Return the ``info`` and the arguments of a field's resolver, as graphql-core coerces them."""
     parent, _, details, path, _ = where
     definition = parent.fields[details[0].node.name.value]

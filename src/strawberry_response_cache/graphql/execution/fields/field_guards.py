@@ -12,7 +12,10 @@ from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
 from strawberry_response_cache.graphql.execution.cache_request import CacheResult
 from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
-from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import (
+    FieldCall,
+    info_and_arguments,
+)
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 
@@ -60,11 +63,11 @@ class FieldGuards:
     ) -> Callable[[], Any]:
         """Return a function that answers with a refusal; a response that holds a refusal is not stored."""
         self._fields.note(cached_field.plan.rule.coordinate, _REFUSED)
-        note_guarded(call_of(self._executor, where)[0])
+        note_guarded(info_and_arguments(self._executor, where)[0])
         return partial(execute_with, self._executor, self._execute, where, refusal)
 
     def _check(self, where: FieldCall) -> Callable[[], Any]:
-        raw, coerced = call_of(self._executor, where)
+        raw, coerced = info_and_arguments(self._executor, where)
         return self._fields.resolving().check(raw, where[1], coerced)
 
 

@@ -8,7 +8,10 @@ from graphql.execution import Executor
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath
 from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
-from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import (
+    FieldCall,
+    info_and_arguments,
+)
 from strawberry_response_cache.graphql.execution.recorder import recorder_in
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
@@ -22,7 +25,7 @@ def fill_tags(
     if recorder is None and not isinstance(path, FieldPath):
         return
     try:
-        raw, coerced = call_of(executor, where)
+        raw, coerced = info_and_arguments(executor, where)
         values = {"parent": source, "args": fields.resolving().arguments(raw, source, coerced)}
         tags = {tag for template in templates for tag in template.fill(values)}
         if recorder is not None:

@@ -15,7 +15,10 @@ from graphql.execution import Executor
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._compat.definitions import definition_of, identity_name
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath, restrict_below
-from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import (
+    FieldCall,
+    info_and_arguments,
+)
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 
 _ARGUMENT: Final = "representations"
@@ -31,7 +34,7 @@ def note_representations(path: FieldPath, executor: Executor[Any], where: FieldC
     """
     schema = executor.schema
     try:
-        _, coerced = call_of(executor, where)
+        _, coerced = info_and_arguments(executor, where)
         sent: Any = coerced.get(_ARGUMENT) or ()
         path.say_of_items(
             tuple("" if _is_found_by_id(schema, each) else _tag(each) for each in sent)
