@@ -253,17 +253,17 @@ async def test_a_caller_replays_no_longer_than_it_may_wait(
         monkeypatch.setattr(module, "time", Clock)
     hand_on = store._refusal
 
-    def take_three_seconds(effect: Effect[Any], deadline: float) -> Unavailable | None:
+    def take_a_while(effect: Effect[Any], deadline: float) -> Unavailable | None:
         nonlocal now
-        now += 3
+        now += 0.25
         return hand_on(effect, deadline)
 
-    store._refusal = take_three_seconds  # type: ignore[method-assign] # of this object alone
+    store._refusal = take_a_while  # type: ignore[method-assign] # of this object alone
     replay = face.driver(cache).invalidating.replay
-    is_done = replay(queue, within=6) if face.synchronous else await replay(queue, within=6)
-    assert (is_done, store.deadlines, queue.pending) == (False, [6, 3], 1)
+    is_done = replay(queue, within=0.5) if face.synchronous else await replay(queue, within=0.5)
+    assert (is_done, store.deadlines, queue.pending) == (False, [0.5, 0.25], 1)
 
-    is_done = replay(queue, within=6) if face.synchronous else await replay(queue, within=6)
+    is_done = replay(queue, within=0.5) if face.synchronous else await replay(queue, within=0.5)
     assert (is_done, queue.pending) == (True, 0)
 
 
@@ -321,6 +321,28 @@ async def test_closing_waits_for_a_replay_that_is_under_way(
         await closing
     assert not tenant_of(cache).has_pending()
     assert ours(caplog.records) == []
+
+
+async def test_an_outage_after_a_last_try_is_followed_by_replays_as_well(
+    make: Make, face: Any, eventually: Eventually, once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls that are under way when the cache is closed still invalidate."""
+    cache, store = make(invalidate_deadline=0.01)
+    store.failure = SILENT
+    await invalidate_queued(cache, face, "t")
+    await eventually(lambda: 20 in store.deadlines)
+    store.failure = None
+    drained = face.driver(cache).invalidating.drain()
+    if not face.synchronous:
+        await drained
+    assert not tenant_of(cache).has_pending()
+
+    for module in (async_invalidation, sync_invalidation):
+        monkeypatch.setattr(module, "REPLAY_INTERVAL", 0.005)
+    store.failure = SILENT
+    await invalidate_queued(cache, face, "t")
+    store.failure = None
+    await eventually(lambda: not tenant_of(cache).has_pending())
 
 
 async def test_nothing_is_replayed_at_closing_if_nothing_is_pending(

@@ -1,9 +1,12 @@
 """Tags with placeholders: which tags they are filled to, and what cannot be filled or written."""
 
+import json
 import sqlite3
 from typing import Any
 
 import pytest
+from django.utils.functional import SimpleLazyObject
+from strawberry import UNSET, Some
 from strawberry.relay import GlobalID
 from werkzeug.local import LocalProxy
 
@@ -33,6 +36,7 @@ def test_what_stands_around_placeholders_is_part_of_the_tag() -> None:
     ]
     assert fill("a:{args.x}:{args.y}", x=1, y=None) == []
     assert fill("a:{args.x}", x=[1, "1", [1]]) == ["a:1"], "one value, one tag"
+    assert fill("a:{args.x}", x=[Some(1), Some(None), UNSET, None, Some([2])]) == ["a:1", "a:2"]
 
 
 def test_a_family_is_what_all_tags_of_a_template_begin_with() -> None:
@@ -72,9 +76,9 @@ class Chained:
     @property
     def x(self) -> object:
         try:
-            return dict[str, object]()["missing"]
-        except KeyError as error:
-            raise ValueError from error
+            return json.loads("no JSON")
+        except ValueError as error:
+            raise IndexError from error
 
 
 def fails() -> object:
@@ -83,22 +87,22 @@ def fails() -> object:
 
 NAMELESS = GlobalID.__new__(GlobalID)
 """As one whose class was written wrongly: reading its id raises an error."""
+PARENTS: list[tuple[Any, str]] = [
+    (Chained(), "IndexError"),
+    ({"x": LocalProxy(fails)}, "LookupError"),
+    ({"x": SimpleLazyObject(fails)}, "LookupError"),
+    ({}, "KeyError"),
+    ({"x": NAMELESS}, "AttributeError"),
+]
 
 
-@pytest.mark.parametrize(
-    ("parent", "said"),
-    [
-        (Chained(), "ValueError"),
-        ({"x": LocalProxy(fails)}, "LookupError"),
-        ({}, "KeyError"),
-        ({"x": NAMELESS}, "AttributeError"),
-    ],
-)
-def test_the_error_is_named_that_reading_a_placeholder_raised(parent: object, said: str) -> None:
-    with pytest.raises(UnfilledError, match=rf"^\{{parent\.x\}} raised {said}$") as raised:
-        list(Template.parse("a:{parent.x}", ("parent",)).fill({"parent": parent}))
-    assert raised.value.facts == {"error.type": said}
-    assert not raised.value.is_too_many
+def test_the_error_is_named_that_reading_a_placeholder_raised() -> None:
+    template = Template.parse("a:{parent.x}", ("parent",))
+    for parent, said in PARENTS:
+        with pytest.raises(UnfilledError, match=rf"^\{{parent\.x\}} raised {said}$") as raised:
+            list(template.fill({"parent": parent}))
+        assert raised.value.facts == {"error.type": said}
+        assert not raised.value.is_too_many
 
 
 def test_what_is_wrong_with_a_placeholder_without_an_error_names_no_error() -> None:
@@ -152,12 +156,18 @@ def test_braces_that_are_no_placeholder_are_refused() -> None:
         with pytest.raises(CacheConfigurationError, match=r"^tags has a placeholder that is none"):
             Template.parse(text, ("args", "parent"))
     assert Template.parse("{result}", ("args", "result")).placeholders == (("result",),)
+    for roots, named in (
+        (("args", "parent"), r"\{args\.name\} and \{parent\.name\}\.$"),
+        (("args", "result"), r"\{args\.name\}, \{result\.name\} and \{result\}\.$"),
+    ):
+        with pytest.raises(CacheConfigurationError, match=rf"that is none of {named}"):
+            Template.parse("{other}", roots)
 
 
 def test_an_unknown_argument_is_named_with_those_that_there_are() -> None:
     templates = Template.all(("a", "a:{args.x}:{args.y}", "{parent.z}"), ("args", "parent"))
-    assert list(unknown_arguments(templates, {"x", "b", "a"})) == [
-        "tags[1] names the argument 'y', which does not exist (there are: a, b, x)."
+    assert list(unknown_arguments(templates, set("xfedcba"))) == [
+        "tags[1] names the argument 'y', which does not exist (there are: a, b, c, d, e, f, x)."
     ]
     assert [
         said.endswith("(there are: none).") for said in unknown_arguments(templates, set())

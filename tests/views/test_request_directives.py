@@ -1,6 +1,7 @@
 """What a request, or the server's own code, asks of the cache (RFC 9111, section 5.2.1)."""
 
 import asyncio
+from collections import UserDict
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -194,7 +195,7 @@ class Context:
     pass
 
 
-@pytest.mark.parametrize("kind", [dict, Context])
+@pytest.mark.parametrize("kind", [dict, UserDict, Context])
 @pytest.mark.parametrize("is_sync", [False, True])
 def test_renewed_operations_are_executed_and_stored(
     cache: ResponseCache, kind: Callable[[], Any], is_sync: bool
@@ -214,7 +215,7 @@ def test_renewed_operations_are_executed_and_stored(
     assert ask(kind()) == {"number": 2}
 
 
-@pytest.mark.parametrize("context", [None, 1, object(), ("a",)])
+@pytest.mark.parametrize("context", [None, 1, object(), ("a",), int])
 def test_renewing_with_something_that_is_no_context_says_so(context: Any) -> None:
     with pytest.raises(TypeError, match="takes no mark; pass the context of the operation"):
         renew_cache(context)
