@@ -18,6 +18,7 @@ from strawberry_response_cache import (
     restrict_cache,
     skip_cache,
 )
+from strawberry_response_cache.graphql.policy.reasons import Reason
 from tests.conftest import UntilJoined
 from tests.graphql.federated_shop import (
     BROKEN,
@@ -350,6 +351,7 @@ async def test_two_requests_at_once_share_the_runs_of_their_objects(
     assert [shop.ran(f"? {name}") for name in "abc"] == [1, 1, 1]
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize(
     "query",
     [
@@ -366,6 +368,96 @@ async def test_an_operation_that_is_not_only_a_gateways_is_answered_as_before(
         result = await shop.ask(query, products("a"))
         assert outcome(result)["reason"] == "root_without_hint"
     assert shop.ran("? a") == 2
+
+
+async def test_what_is_no_gateways_is_cached_as_one_answer(memory_cache: ResponseCache) -> None:
+    shop, query = Shop(memory_cache), '{ product(upc: "a") { upc } }'
+    for expected in ("miss", "hit"):
+        told = outcome(await shop.ask(query))
+        assert (told["status"], told["limitedBy"]) == (expected, "Query.product")
+
+
+async def test_a_field_of_that_name_in_a_schema_of_the_users_own_is_as_any_other(
+    memory_cache: ResponseCache,
+) -> None:
+    @strawberry.type
+    class Item:
+        id: strawberry.ID
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field(name="_entities")  # type: ignore[untyped-decorator] # its overloads
+        def found(self, representations: list[str]) -> list[Item]:
+            return [Item(id=strawberry.ID(each)) for each in representations]
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    for expected in ("miss", "hit"):
+        result = await schema.execute('{ _entities(representations: ["a"]) { id } }')
+        assert result.data == {"_entities": [{"id": "a"}]}
+        told = outcome(result)
+        assert (told["status"], told["limitedBy"]) == (expected, "Query._entities")
+
+
+async def test_no_object_is_looked_up_where_no_type_has_a_ttl(memory_cache: ResponseCache) -> None:
+    shop = Shop(memory_cache, Form(ttl=None, review_ttl=None))
+    for _ in range(2):
+        told = outcome(await shop.ask(NAMED, products("a")))
+        assert (told["reason"], told.get("fields")) == ("root_without_hint", None)
+    assert shop.ran("? a") == 2
+
+
+def test_explain_says_that_a_type_has_a_ttl_of_0(memory_cache: ResponseCache) -> None:
+    schema = Shop(memory_cache, Form(review_ttl=0)).schema
+    told = explain(schema, QUERY % "... on Review { upc }", {"of": products("a")})
+    assert told.reason is Reason.TTL_ZERO
+
+
+async def test_code_that_answers_in_place_of_an_error_keeps_objects_from_being_stored(
+    memory_cache: ResponseCache,
+) -> None:
+    @strawberry.type
+    class Gone:
+        message: str
+
+    class Handler(strawberry.ExceptionHandler[KeyError, Gone]):
+        def handle(self, exception: KeyError, *, field: Any, info: Any) -> Gone:
+            return Gone(message="gone")
+
+    world = World()
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = federated(Form(), extensions=[extension], exception_handlers=[Handler()])
+    for _ in range(2):
+        variables = {"of": products("a")}
+        context = Asking(world, "alice", "en")
+        result = await schema.execute(NAMED, variables, context_value=context)
+        assert outcome(result)["status"] == "bypass"
+    assert world.runs["? a"] == 2
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize(("ttl", "is_told"), [(60, False), (None, True)])
+def test_a_ttl_on_the_type_of_an_object_is_enough_for_something_to_be_cached(
+    memory_cache: ResponseCache, ttl: int | None, *, is_told: bool
+) -> None:
+    def hinted(kind: type) -> type:
+        return kind if ttl is None else cache_control(ttl=ttl)(kind)
+
+    @hinted
+    @strawberry.federation.type(keys=["upc"])
+    class Product:
+        upc: str
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def product(self) -> Product:
+            return Product(upc="a")
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    schema = strawberry.federation.Schema(Query, extensions=[extension])
+    assert any("othing" in str(note) for note in extension.check(schema)) is is_told
 
 
 @pytest.mark.exhaustive
@@ -431,6 +523,8 @@ def test_explain_names_the_types(memory_cache: ResponseCache) -> None:
     told = explain(schema, NAMED, of)
     assert told.advice == "Put @cache_control(ttl=...) above the type Review."
     assert "but with an entry of its own for 60 s" in str(told)
+    told = explain(schema, QUERY % "... on Product { upc } ... on Part { upc }", of)
+    assert told.ttl == 60
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,11 @@ from typing import Final
 
 from graphql import (
     FieldNode,
-    GraphQLList,
-    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
     get_named_type,
-    is_union_type,
 )
 
 from strawberry_response_cache.graphql._compat.definitions import resolves_entities
@@ -34,12 +31,12 @@ REPRESENTATIONS: Final = "representations"
 
 def entities_node(operation: OperationDefinitionNode) -> FieldNode | None:
     """Return the field of an operation that asks for nothing else than entities; None for any other."""
-    if operation.operation is not OperationType.QUERY or operation.directives:
+    if operation.operation is not OperationType.QUERY:
         return None
     selections = operation.selection_set.selections
     if len(selections) != 1 or not isinstance(node := selections[0], FieldNode):
         return None
-    is_plain = node.alias is None and not node.directives and node.selection_set is not None
+    is_plain = node.alias is None and not node.directives
     return node if is_plain and node.name.value == ENTITIES else None
 
 
@@ -50,13 +47,9 @@ def _entities_rule(schema: GraphQLSchema, rules: SchemaRules) -> FieldRule | Non
     """
     root = schema.query_type
     rule = None if root is None else rules.field(root, ENTITIES)
-    if rule is None or rule.source is ResolverKind.CUSTOM or rule.guarded:
+    if rule is None or rule.source is ResolverKind.CUSTOM:
         return None
-    kind = rule.graphql_field.type
-    items = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
-    is_list = isinstance(items, GraphQLList) and is_union_type(items.of_type)
-    is_plain = is_list and list(rule.graphql_field.args) == [REPRESENTATIONS]
-    return rule if is_plain and resolves_entities(rule.graphql_field) else None
+    return rule if resolves_entities(rule.graphql_field) else None
 
 
 def entities_asked(
@@ -112,14 +105,10 @@ def entity_policies(
     if node is None or node.selection_set is None or root is None:
         return []
     kinds = rules.possible_types(get_named_type(root.fields[ENTITIES].type))
-    chosen = [
-        kind
-        for kind in kinds
-        if any(selected.is_of(each, kind) for each in node.selection_set.selections)
-    ]
     return [
         work_out_entity_policy(rules, kind, node, selected=selected, defaults=defaults)
-        for kind in chosen or kinds
+        for kind in kinds
+        if any(selected.is_of(each, kind) for each in node.selection_set.selections)
     ]
 
 
