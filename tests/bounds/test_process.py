@@ -14,7 +14,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.algorithm.flights import Failed, Flights, NotShared
 from strawberry_response_cache.core.drivers.sync_driver import ThreadWaiter
 from tests.bounds.conftest import blocks
-from tests.conftest import Eventually, driver_of
+from tests.conftest import Eventually, UntilJoined, driver_of, joined
 from tests.faults.callers import until_idle
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ async def give_up(cache: ResponseCache, key: str) -> None:
         return key
 
     callers = [asyncio.create_task(cache.remember([key], 60, generate)) for _ in range(2)]
-    await asyncio.sleep(0)
+    while not joined(cache, [key]):
+        await asyncio.sleep(0)
     for caller in callers:
         caller.cancel()
     await asyncio.wait(callers)
@@ -229,7 +230,10 @@ async def test_callers_cancelled_while_they_wait_for_a_run_leave_nothing_behind(
 
 
 async def test_callers_cancelled_while_they_wait_for_another_process_leave_nothing_behind(
-    valkey_cache: ResponseCache, raw_valkey: Any, keeps_nothing: "KeepsNothing"
+    valkey_cache: ResponseCache,
+    raw_valkey: Any,
+    keeps_nothing: "KeepsNothing",
+    until_joined: UntilJoined,
 ) -> None:
     callers = 1_000
     raw_valkey.set(tenant_of(valkey_cache).keys(["a"]).lease, "another's", px=3_600_000)
@@ -241,7 +245,7 @@ async def test_callers_cancelled_while_they_wait_for_another_process_leave_nothi
         waiting = [
             asyncio.create_task(valkey_cache.remember(["a"], 60, never)) for _ in range(callers)
         ]
-        await asyncio.wait(waiting, timeout=0.2)
+        await until_joined(valkey_cache, callers - 1, ["a"])
         for caller in waiting:
             caller.cancel()
         await asyncio.wait(waiting)
