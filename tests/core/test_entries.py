@@ -1,6 +1,7 @@
 """An entry's bytes: whole and unchanged they are what was stored, and otherwise nothing at all."""
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -52,6 +53,52 @@ def test_an_encoded_entry_decodes_to_the_same_entry(
     assert (entry.age, entry.ttl) == (0, recording.ttl_ms / 1000)
 
 
+def sealed(checked: bytes) -> bytes:
+    """Put the checksum before what it covers."""
+    return b"rc1 %08x%b" % (zlib.crc32(checked), checked)
+
+
+BOUNDS = st.sampled_from([None, 10])
+"""Above which size payloads are compressed."""
+REPEATED = st.binary(min_size=1, max_size=5).map(lambda part: part * 50)
+CHANGES = st.tuples(
+    st.sampled_from(["byte", "end", "begin", "more"]), st.integers(0, 2**16), st.integers(1, 255)
+)
+
+
+@given(RECORDINGS, REPEATED | st.binary(max_size=20), BOUNDS, CHANGES)
+def test_any_entry_with_any_damage_is_unreadable(
+    recording: ValueRecording, payload: bytes, bound: int | None, change: tuple[str, int, int]
+) -> None:
+    stored = encode(
+        replace(recording, payload=payload), write_id="w", epoch="e", clock=1, compress_above=bound
+    )
+    what, number, byte = change
+    at = number % len(stored)
+    damaged = {
+        "byte": stored[:at] + bytes([stored[at] ^ byte]) + stored[at + 1 :],
+        "end": stored[:at],
+        "begin": stored[at + 1 :],
+        "more": stored + bytes([byte]),
+    }[what]
+    with pytest.raises(UnreadableEntryError):
+        decode(damaged, pttl_ms=1)
+
+
+@given(RECORDINGS, REPEATED, st.integers(1, 2**16))
+def test_a_compressed_payload_that_was_cut_before_it_was_sealed_is_unreadable(
+    recording: ValueRecording, payload: bytes, number: int
+) -> None:
+    """Its checksum is right, and what it unpacks to may be JSON: ``12`` of ``123``."""
+    recording = replace(recording, payload=payload)
+    stored = encode(recording, write_id="w", epoch="e", clock=1, compress_above=10)
+    packed = stored.partition(b"\n")[2]
+    assert sealed(stored[12:]) == stored
+    assert len(packed) < len(payload)
+    with pytest.raises(UnreadableEntryError):
+        decode(sealed(stored[12 : -1 - number % len(packed)]), pttl_ms=1)
+
+
 def test_a_payload_that_compressing_makes_no_smaller_is_stored_as_it_is() -> None:
     payload = bytes(range(256))
     recording = ValueRecording(payload, 60_000)
@@ -78,7 +125,7 @@ def test_a_payload_that_is_not_packed_as_its_header_says_is_unreadable(codec: by
 
     def changed(codec: bytes) -> bytes:
         checked = SAMPLE[12:].replace(b" j PUBLIC ", b" %b PUBLIC " % codec)
-        return b"rc1 %08x%b" % (zlib.crc32(checked), checked)
+        return sealed(checked)
 
     assert changed(b"j") == SAMPLE
     with pytest.raises(UnreadableEntryError):
