@@ -6,6 +6,7 @@ graphql-core gives the same object to every field that uses a variable, and the 
 import asyncio
 import copy
 import dataclasses
+from collections import deque
 from collections.abc import Callable
 from typing import Annotated, Any, cast
 
@@ -43,9 +44,17 @@ class Pairs(dict[str, Any]):
         return self
 
 
+class Queue(deque[Any]):
+    """The same, of a kind whose state nobody knows."""
+
+    @property
+    def content(self) -> "Queue":
+        return self
+
+
 SCALARS: dict[object, Any] = {
-    kind: strawberry.scalar(name=kind.__name__, serialize=str, parse_value=parse)
-    for kind, parse in ((Box, Box), (Tin, Tin), (Pairs, Pairs))
+    kind: strawberry.scalar(name=kind.__name__, serialize=str, parse_value=kind)
+    for kind in (Box, Tin, Pairs, Queue)
 }
 
 
@@ -57,7 +66,7 @@ class Filter:
 
 def taken(value: Any) -> str:
     """Take an item out of what a resolver received; return it."""
-    if isinstance(value, list):
+    if isinstance(value, list | deque):
         return str(value.pop()) if value else "nothing"
     content = getattr(value, "content", value)
     return str(content.pop("x", "nothing"))
@@ -66,6 +75,34 @@ def taken(value: Any) -> str:
 @strawberry.type
 class Item:
     id: strawberry.ID
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def shown(self, where: JSON | None = None) -> str:
+        return f"{where}"
+
+
+def renamed(values: dict[str, Any]) -> None:
+    values["v"] = values.pop("w")
+
+
+BINDINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "replaced": lambda values: values.update(w={"z": 9}),
+    "added": lambda values: values.update(w={"z": 9}),
+    "removed": lambda values: values.pop("w"),
+    "renamed": renamed,
+}
+"""What a resolver does to the variables themselves, of which all fields after it read theirs."""
+
+
+@strawberry.type
+class Bound:
+    id: strawberry.ID
+
+    @strawberry.field
+    def again(self, info: strawberry.Info) -> str:
+        BINDINGS[info.context["binding"]](info.variable_values)
+        return info.context["binding"]  # type: ignore[no-any-return] # it is a text
 
     @cache_control(ttl=60)
     @strawberry.field
@@ -99,16 +136,24 @@ class Query:
     @cache_control(ttl=60)
     @strawberry.field
     def take_of(
-        self, box: Box | None = None, tin: Tin | None = None, pairs: Pairs | None = None
+        self,
+        box: Box | None = None,
+        tin: Tin | None = None,
+        pairs: Pairs | None = None,
+        queue: Queue | None = None,
     ) -> str:
-        return taken(box or tin or pairs)
+        return taken(box or tin or pairs or queue)
 
     @cache_control(ttl=60)
     @strawberry.field
     def count_of(
-        self, box: Box | None = None, tin: Tin | None = None, pairs: Pairs | None = None
+        self,
+        box: Box | None = None,
+        tin: Tin | None = None,
+        pairs: Pairs | None = None,
+        queue: Queue | None = None,
     ) -> str:
-        each: Any = box or tin or pairs
+        each: Any = box or tin or pairs or queue
         return f"{each.content}"
 
     @cache_control(ttl=60)
@@ -126,6 +171,11 @@ class Query:
             values[name] = type(values[name])()
         return "done"
 
+    @strawberry.field
+    def bind(self, info: strawberry.Info) -> Bound:
+        BINDINGS[info.context["binding"]](info.variable_values)
+        return Bound(id=strawberry.ID("1"))
+
     @cache_control(ttl=60)
     @strawberry.field
     def items(self) -> list[Item]:
@@ -135,6 +185,10 @@ class Query:
     @strawberry.field
     def plain(self) -> int:
         return 1
+
+    @strawberry.field
+    def item(self) -> Bound:
+        return Bound(id=strawberry.ID("1"))
 
     @strawberry.field
     def fresh(self) -> int:
@@ -189,6 +243,7 @@ KINDS = [
     ("$w: Box", "takeOf(box: $w)", "countOf(box: $w)", X),
     ("$w: Tin", "takeOf(tin: $w)", "countOf(tin: $w)", X),
     ("$w: Pairs", "takeOf(pairs: $w)", "countOf(pairs: $w)", X),
+    ("$w: Queue", "takeOf(queue: $w)", "countOf(queue: $w)", [1, 2]),
     ("$w: [Int!]!", 'rebind(name: "w", inside: true)', "ids(ids: $w)", [1, 2]),
     ("$w: [Int!]!", 'rebind(name: "w")', "ids(ids: $w)", [1, 2]),
 ]
@@ -210,6 +265,25 @@ async def test_a_field_is_not_stored_under_what_was_sent_after_another_changed_i
     expected = await schema.ask_plain(alone, variables)
     for _ in range(2):
         assert await schema.ask(alone, variables) == expected
+
+
+@pytest.mark.parametrize("binding", BINDINGS)
+async def test_a_field_is_not_stored_under_what_was_sent_after_a_variable_was_bound_anew(
+    make: Make, binding: str
+) -> None:
+    schema = make()
+    variables: dict[str, Any] = {} if binding == "added" else {"w": X}
+    declared, sent = "query ($w: JSON, $v: JSON)", {"binding": binding}
+    for both, alone in (
+        ("bind { id } count(where: $w)", "count(where: $w) fresh"),
+        ("fresh item { again shown(where: $w) }", "fresh item { shown(where: $w) }"),
+    ):
+        for _ in range(2):
+            await schema.ask(f"{declared} {{ {both} v: count(where: $v) }}", variables, **sent)
+        for asked in (alone, alone):
+            query = f"{declared} {{ {asked} v: count(where: $v) }}"
+            expected = await schema.ask_plain(query, variables)
+            assert await schema.ask(query, variables) == expected
 
 
 async def test_what_does_not_use_the_variable_is_stored_all_the_same(make: Make) -> None:

@@ -35,7 +35,7 @@ def note_representations(path: FieldPath, executor: Executor[Any], where: FieldC
     schema = executor.schema
     try:
         _, coerced = info_and_arguments(executor, where)
-        sent: Any = coerced.get(_ARGUMENT) or ()
+        sent: Any = coerced[_ARGUMENT]
         path.say_of_items(
             tuple("" if _is_found_by_id(schema, each) else _tag(each) for each in sent)
         )
