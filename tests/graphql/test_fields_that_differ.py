@@ -177,6 +177,30 @@ async def test_a_root_that_is_null_is_found_by_its_error(
     assert any(line.startswith("Strict.admins ") for line in caplog.messages)
 
 
+async def test_an_error_elsewhere_does_not_change_which_field_is_named(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    @strawberry.type
+    class Own:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def notes(self, info: strawberry.Info) -> str | None:
+            if user_of(info) != "alice":
+                raise PermissionError
+            return None
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def me(self, info: strawberry.Info) -> str:
+            return user_of(info)
+
+    shown = BothWays(Own, memory_cache, verify=1.0)
+    await shown.ask("{ notes me }", user="alice")
+    await shown.schema.execute("{ notes me }", context_value={"user": "bob"})
+    named = [line.partition(" ")[0] for line in caplog.messages if line.startswith("Own.")]
+    assert named == ["Own.me"]
+
+
 @pytest.mark.parametrize("name", ["guarded", "quiet"])
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_refusal_by_permission_classes_is_no_comparison(

@@ -14,6 +14,7 @@ import strawberry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.dataloader import DataLoader
+from strawberry.scalars import JSON
 from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import (
@@ -353,28 +354,43 @@ async def test_what_a_generator_got_from_a_verified_run_is_not_stored(
         assert loads == expected
 
 
-async def test_a_failed_refresh_is_not_hidden_by_the_stale_answer(
-    memory_cache: ResponseCache,
-) -> None:
-    @strawberry.type
-    class Stale:
-        @cache_control(ttl=0.01, stale=600)
-        @strawberry.field
-        def number(self, info: strawberry.Info) -> float | None:
-            return world_of(info, "number").number
+@strawberry.type
+class Stale:
+    @cache_control(ttl=0.01, stale=600)
+    @strawberry.field
+    def number(self, info: strawberry.Info) -> float | None:
+        return world_of(info, "number").number
 
-    extension = ResponseCacheExtension(memory_cache, tenant=None, verify=1.0)
-    schema = strawberry.Schema(Stale, extensions=[extension])
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_failed_refresh_is_not_hidden_by_the_stale_answer(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shown = BothWays(Stale, memory_cache, verify=1.0)
     world = World()
-    await schema.execute("{ number }", context_value={"world": world})
+    await shown.ask("{ number }", way=way, world=world)
     world.error = RuntimeError("no luck")
     await asyncio.sleep(0.02)  # past its ttl
-    result = await schema.execute("{ number }", context_value={"world": world})
+    if way == "execute":
+        result = await shown.schema.execute("{ number }", context_value={"world": world})
+    else:
+        result = shown.schema.execute_sync("{ number }", context_value={"world": world})
     assert [each.message for each in result.errors or []] == ["no luck"]
     assert world.runs == ["number"] * 2
     statistics = memory_cache.statistics()
     assert statistics.operations.stale_hits == 1
     assert statistics.loads["operation"].calls == 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_no_field_of_a_verified_operation_is_verified_by_itself(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shown = Shown(memory_cache)
+    for _ in range(2):
+        await shown.ask("{ books { title price } }", way=way)
+    assert shown.verified == {"equal": 1}
+    assert memory_cache.statistics().fields.total == 2
 
 
 # -- The comparison --------------------------------------------------------------------------------------
@@ -494,16 +510,96 @@ async def test_an_entry_stored_anew_during_a_verified_run_ends_the_comparison(
     assert shown.verified == {}
 
 
-async def test_a_run_that_failed_is_no_comparison(memory_cache: ResponseCache) -> None:
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_run_that_failed_is_no_comparison(memory_cache: ResponseCache, way: str) -> None:
     shown = Shown(memory_cache)
     for form in FORMS:
         shown.world.error = None
-        await shown.ask("{ number }", form=form)
+        await shown.ask("{ number }", way=way, form=form)
         shown.world.error = RuntimeError("no luck")
-        context = {"world": shown.world, "user": "bob"}
-        result = await shown.schema.execute(formed("{ number }", form), context_value=context)
+        context, query = {"world": shown.world, "user": "bob"}, formed("{ number }", form)
+        if way == "execute":
+            result = await shown.schema.execute(query, context_value=context)
+        else:
+            result = shown.schema.execute_sync(query, context_value=context)
         assert [each.message for each in result.errors or []] == ["no luck"]
     assert shown.verified == {}
+
+
+async def test_a_stale_answer_is_no_comparison(memory_cache: ResponseCache) -> None:
+    """It may be another than the data of now, which others refresh meanwhile."""
+    shown, inside = BothWays(Stale, memory_cache, verify=1.0), list[str]()
+    world = World()
+    await shown.ask("{ number }", world=world)
+    await asyncio.sleep(0.02)  # past its ttl
+
+    def meanwhile() -> None:
+        world.meanwhile, world.number = None, 2
+        result = asyncio.run(shown.ask("{ number }", world=world))
+        inside.append(f"{result.data}")
+
+    world.meanwhile = meanwhile
+    await shown.ask("{ number }", way="execute_sync", world=world)
+    assert inside == ["{'number': 2.0}"]
+    assert memory_cache.statistics().operations.stale_hits == 1
+    assert not any(memory_cache.statistics().verified.values())
+
+
+async def test_what_is_no_json_any_more_is_no_comparison(memory_cache: ResponseCache) -> None:
+    @strawberry.type
+    class Anything:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def anything(self, info: strawberry.Info) -> JSON:
+            return info.context["value"]  # type: ignore[no-any-return] # whatever the test wants
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, verify=1.0)
+    schema = strawberry.Schema(Anything, extensions=[extension])
+    value: object
+    for value in (1, object()):
+        result = await schema.execute("{ anything }", context_value={"value": value})
+        assert result.data == {"anything": value}
+    assert not any(memory_cache.statistics().verified.values())
+
+
+async def test_where_the_session_is_not_known_no_scope_is_wrong(
+    memory_cache: ResponseCache,
+) -> None:
+    shown = Shown(memory_cache, session=lambda context: context["user"])
+    await shown.ask("{ me }")
+    await shown.ask("{ me }", user=3.5)
+    assert shown.verified == {"changed": 1}
+
+
+async def test_a_refusal_below_a_stored_operation_is_a_change(memory_cache: ResponseCache) -> None:
+    class Refuses(strawberry.BasePermission):
+        message = "no"
+
+        def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> bool:
+            return not info.context.get("refused")
+
+    @strawberry.type
+    class Drawer:
+        @cache_control(inherit=True)
+        @strawberry.field(permission_classes=[Refuses])  # type: ignore[untyped-decorator] # its overloads
+        def inside(self) -> str | None:
+            return "a letter"
+
+    @strawberry.type
+    class Desk:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def drawer(self) -> Drawer:
+            return Drawer()
+
+    extension = ResponseCacheExtension(
+        memory_cache, tenant=None, session=lambda _: "alice", verify=1.0
+    )
+    schema = strawberry.Schema(Desk, extensions=[extension])
+    for refused in (False, True):
+        result = await schema.execute("{ drawer { inside } }", context_value={"refused": refused})
+        assert bool(result.errors) is refused
+    assert memory_cache.statistics().verified == {"equal": 0, "changed": 1, "scope": 0}
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -19,6 +19,7 @@ from strawberry_response_cache import (
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
+    skip_cache,
     telemetry,
 )
 from strawberry_response_cache.core._counters import Counters
@@ -26,6 +27,7 @@ from strawberry_response_cache.core._operations import OTHER, KeyEstimate, Opera
 from strawberry_response_cache.graphql.execution.cache_request import CacheResult
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.policy.outcome import Outcome
+from strawberry_response_cache.graphql.policy.reasons import Reason
 from strawberry_response_cache.telemetry import OpenTelemetry
 from tests.telemetry.metrics import Meters
 
@@ -58,6 +60,12 @@ class Query:
     @strawberry.field
     def title(self, of: int = 1) -> str:
         return f"Emma {of}"
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def skipped(self, info: strawberry.Info) -> int:
+        skip_cache(info)
+        return 1
 
     @strawberry.field
     def plain(self) -> int:
@@ -175,6 +183,31 @@ def test_only_what_a_request_generated_itself_is_impact(
     count.took(5)
     assert counters.operations is not None
     assert counters.operations.statistics()[OTHER].impact == impact
+
+
+@pytest.mark.parametrize(
+    ("reason", "impact"),
+    [(Reason.MUTATION, 0), (Reason.SUBSCRIPTION, 0), (Reason.WITHOUT_TTL, 5)],
+)
+def test_what_is_never_cached_has_no_impact(reason: Reason, impact: float) -> None:
+    counters = Counters(operation_names=1)
+    count = OperationCount(counters)
+    (operation,) = parse("{ title }").definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    count.begin(operation)
+    count.bypassed(reason)
+    count.took(5)
+    assert counters.operations is not None
+    assert counters.operations.statistics()[OTHER].impact == impact
+
+
+@pytest.mark.parametrize("way", ["async", "sync"])
+async def test_what_a_resolver_keeps_from_being_stored_is_counted_with_its_reason(
+    cache: ResponseCache, way: str
+) -> None:
+    await ask(schema_of(cache), way, "{ skipped }")
+    statistics = cache.statistics()
+    assert (statistics.operations.bypasses, statistics.bypasses) == (1, {"restricted": 1})
 
 
 @pytest.mark.parametrize("number", [1, 200, 256, 257, 20_000])

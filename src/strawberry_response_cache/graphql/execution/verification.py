@@ -108,14 +108,14 @@ def _verdict(
     except CacheSerializationError:
         return None
     path = first_difference(response.value.data, data)
-    verdict: Verdict = "changed" if real.errors else "equal"
-    if path is not None:
-        is_leak = _is_of_another(attempt.request, response.write_id)
-        verdict = "scope" if is_leak else "changed"
-    if verdict == "scope":
+    verdict: Verdict = "changed"
+    if path is None and not real.errors:
+        verdict = "equal"
+    elif path is not None and _is_of_another(attempt.request, response.write_id):
+        verdict = "scope"
         if not path and real.errors and attempt.cache_request.whole:
             path = tuple(real.errors[0].path or ())  # of what made all of the data null
-        attempt.request.options.warnings.wrong_scope(run.coordinate(path or ()))
+        attempt.request.options.warnings.wrong_scope(run.coordinate(path))
     attempt.request.counters.verified[verdict] += 1
     return verdict
 
