@@ -277,6 +277,34 @@ async def test_schemas_of_different_names_share_no_object(memory_cache: Response
         assert outcome(await shop.ask(NAMED, products("a")))["status"] == expected
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_object_that_cannot_be_told_in_a_key_is_resolved_each_time_beside_hits(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shop = Shop(memory_cache)
+    asked = ", ".join(
+        f'{{__typename: "Part", upc: "{upc}", weight: {weight}}}'
+        for upc, weight in (("a", "2"), ("b", "1e999"))
+    )
+    query = f"{{ _entities(representations: [{asked}]) {{ ... on Part {{ upc }} }} }}"
+    for hits in (None, 1):
+        result = await shop.ask(query, way=way)
+        assert result.data == {"_entities": [{"upc": "a"}, {"upc": "b"}]}
+        assert outcome(result)["reason"] == "variables"
+        assert lines(result) == {"Part": ("bypass", 2, hits)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_operation_counts_as_the_worst_of_its_objects(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shop = Shop(memory_cache)
+    for upcs, expected in (("a", (0, 1)), ("ab", (0, 2)), ("ca", (0, 3)), ("abc", (1, 3))):
+        await shop.ask(NAMED, products(*upcs), way=way)
+        operations = memory_cache.statistics().operations
+        assert (operations.hits, operations.misses) == expected
+
+
 async def test_what_is_selected_of_other_types_tells_no_entry_apart(
     memory_cache: ResponseCache,
 ) -> None:

@@ -57,28 +57,17 @@ def _looking(method: Callable[..., Any]) -> Callable[..., Any]:
 
 _HARMLESS: Final = frozenset(
     {
-        "__class__",
         "__class_getitem__",
-        "__delattr__",
-        "__dir__",
         "__doc__",
         "__getattribute__",
         "__hash__",
         "__init__",
-        "__init_subclass__",
         "__new__",
-        "__reduce__",
-        "__reduce_ex__",
-        "__setattr__",
         "__sizeof__",
-        "__subclasshook__",
-        "__getstate__",
-        "__format__",
-        "__str__",
         "fromkeys",
     }
 )
-"""Methods that do not look at the items, or do so through others."""
+"""What `dict` has of its own and does not look at the items."""
 
-for _name in set(dir(dict)) - _HARMLESS:
+for _name in vars(dict).keys() - _HARMLESS:
     setattr(StoredData, _name, _looking(getattr(dict, _name)))
