@@ -292,6 +292,8 @@ async def test_an_object_that_cannot_be_told_in_a_key_is_resolved_each_time_besi
         assert result.data == {"_entities": [{"upc": "a"}, {"upc": "b"}]}
         assert outcome(result)["reason"] == "variables"
         assert lines(result) == {"Part": ("bypass", 2, hits)}
+    assert memory_cache.statistics().operations.bypasses == 2
+    assert {*memory_cache.statistics().bypasses} == {"variables"}
 
 
 @pytest.mark.parametrize("way", WAYS)
