@@ -28,18 +28,17 @@ def fields_of_failed(
     Args:
         considered: The operation, which was executed.
         schema: The Strawberry schema.
-        result: Its result, with errors.
+        result: Its result, with data and errors.
     """
     executor, around = considered.asked.executor, considered.variant.policy.life
-    data, failed = result.data or {}, failed_root_fields(executor, result.errors or ())
+    data: Any = result.data
+    failed = failed_root_fields(executor, result.errors or ())
     if failed is None:
         return None
     fields, (parent, selected) = considered.fields(schema), root_fields(executor)
     found: list[tuple[CacheRequest, Any]] = []
     failed_entries: set[str] = set()
     for name, details in islice(selected.items(), _MOST):
-        if name not in data:
-            continue
         cached = fields.cached_field(executor, parent, details, NOTHING_ABOVE)
         # One that outlives the operation's entry has an entry of its own, and was stored by that or was not to be.
         is_apart = isinstance(cached, CachedField) and cached.plan.policy.life.outlives(around)
