@@ -18,6 +18,7 @@ from strawberry_response_cache import (
     restrict_cache,
     skip_cache,
 )
+from strawberry_response_cache.graphql.execution.fields.entity_run import EntityRun
 from strawberry_response_cache.graphql.policy.reasons import Reason
 from tests.conftest import UntilJoined
 from tests.graphql.federated_shop import (
@@ -294,6 +295,40 @@ async def test_an_object_that_cannot_be_told_in_a_key_is_resolved_each_time_besi
         assert lines(result) == {"Part": ("bypass", 2, hits)}
     assert memory_cache.statistics().operations.bypasses == 2
     assert {*memory_cache.statistics().bypasses} == {"variables"}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("is_after", [False, True])
+@pytest.mark.parametrize("occurrence", [1, 2])
+@pytest.mark.parametrize("step", ["_resolve", "_take", "_complete", "_add", "_conclude"])
+async def test_no_object_is_executed_again_after_a_fault_of_this_package(
+    memory_cache: ResponseCache,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    occurrence: int,
+    way: str,
+    *,
+    is_after: bool,
+) -> None:
+    shop, calls = Shop(memory_cache), [0]
+    original = getattr(EntityRun, step)
+
+    def faulty(*given: Any) -> Any:
+        calls[0] += 1
+        is_now = calls[0] == occurrence
+        if is_now and not is_after:
+            raise RuntimeError
+        found = original(*given)
+        if is_now:
+            raise RuntimeError
+        return found
+
+    monkeypatch.setattr(EntityRun, step, faulty)
+    result = await shop.ask(NAMED, products("a", "b"), way=way)
+    assert result.errors is None
+    assert [each["title"] for each in result.data["_entities"]] == ["a 0", "b 0"]
+    assert (shop.ran("? a"), shop.ran("? b"), shop.ran("Product a")) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("way", WAYS)
