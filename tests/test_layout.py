@@ -16,7 +16,7 @@ NAME = strawberry_response_cache.__name__
 
 _POINTING = re.compile(
     r"\bdef (test_(?:(?:its?|they|their|that|this|these|those|the_others?|one_that|and|nor)_\w*|"
-    r"\w*_(?:as_ever|does_too|get_their_own)))\("
+    r"\w*_(?:as_ever|too|as_well|either|get_their_own)))\("
 )
 """Names of tests that need the test before them."""
 

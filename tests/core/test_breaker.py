@@ -107,7 +107,7 @@ def test_a_probe_counts_even_if_an_older_call_fails_beside_it(
     breaker.admit()
 
 
-def test_the_breaker_opens_when_a_call_sent_after_the_first_failure_fails_too(
+def test_the_breaker_opens_when_a_call_sent_after_the_first_failure_fails(
     breaker: Breaker,
 ) -> None:
     """However many failed together: within two deadlines, and not by one pause of the server."""

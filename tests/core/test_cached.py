@@ -584,7 +584,7 @@ async def test_a_key_function_gives_the_whole_key(cache: ResponseCache, face: An
     assert response.value == 2012
 
 
-def test_a_key_function_gets_the_defaults_too(memory_cache: ResponseCache) -> None:
+def test_a_key_function_gets_the_defaults_of_arguments(memory_cache: ResponseCache) -> None:
     @memory_cache.cached(ttl=60, key=lambda number, size: [str(number), str(size)])
     def page(number: int, size: int = 10) -> int:
         return number * size

@@ -505,7 +505,7 @@ def test_an_unreadable_entry_is_generated_again_under_the_lease_of_the_second_lo
     assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
 
 
-def test_an_unreadable_stale_entry_is_rejected_too() -> None:
+def test_an_unreadable_stale_entry_is_rejected() -> None:
     caller = Script()
     again = caller.answer(Stale(entry(b"?"), LEASE))
     assert (type(again), again.rejected) == (Lookup, "wid")

@@ -59,7 +59,7 @@ async def test_an_invalidation_removes_what_was_stored(
 
 
 @pytest.mark.parametrize("what", INVALIDATIONS)
-async def test_an_invalidation_removes_a_stale_value_too(
+async def test_an_invalidation_removes_a_stale_value(
     cache: ResponseCache, face: Any, raw: Any, what: str
 ) -> None:
     def fail() -> object:
@@ -391,7 +391,7 @@ async def test_a_full_server_still_takes_an_invalidation(
 
 
 @pytest.mark.usefixtures("tried_once")
-async def test_a_server_that_refuses_an_invalidation_is_an_error_too(
+async def test_an_invalidation_that_the_server_refuses_raises(
     new_server: Callable[..., Any],
     new_cache: Callable[..., ResponseCache],
     face: Any,
@@ -518,7 +518,7 @@ async def test_a_tag_table_lives_as_long_as_a_generation(
     assert (await cache.remember(["a"], 60, generate)).status is CacheStatus.HIT
 
 
-async def test_a_client_of_the_caller_invalidates_as_well(valkey_url: str) -> None:
+async def test_a_cache_made_from_a_client_of_the_caller_invalidates(valkey_url: str) -> None:
     async with redis.asyncio.Redis.from_url(valkey_url) as client:
         handle = RedisHandle(client)
         settings = CacheSettings(read_deadline=20)

@@ -219,7 +219,7 @@ def test_a_caller_replays_once_the_replays_in_the_background_have_stopped() -> N
     assert queue.is_unattended(), "it takes no step any more"
 
 
-def test_the_queue_is_bounded_by_tenants_too() -> None:
+def test_the_queue_is_bounded_by_its_number_of_tenants() -> None:
     queue = new_queue(max_queued=2)
     assert all(queue.add(Keyspace("p", (str(number),)), ("a",), WHY) for number in range(2))
 

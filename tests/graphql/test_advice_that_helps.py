@@ -295,7 +295,7 @@ def test_check_accepts_a_tag_of_an_argument_that_an_extension_renames(
     extension.check(strawberry.Schema(Query, extensions=[extension]))
 
 
-def test_a_middleware_manager_can_be_trusted_too(cache: ResponseCache) -> None:
+def test_a_middleware_manager_can_be_trusted(cache: ResponseCache) -> None:
     class Manager(MiddlewareManager):
         pass
 

@@ -107,7 +107,7 @@ async def test_a_response_vetoed_by_cacheable_is_neither_stored_nor_shared(
         assert (status(again), again.data) == (expected, {"motto": "eve"})
 
 
-async def test_a_result_that_turns_private_is_vetoed_too(cache: ResponseCache) -> None:
+async def test_cacheable_can_veto_a_result_that_turns_private(cache: ResponseCache) -> None:
     asked = Asked(False)
     schema = schema_of(cache, asked)
     for _ in range(2):
@@ -161,7 +161,7 @@ async def test_cacheable_is_not_called_for_fields_with_entries_of_their_own_nor_
     assert asked.results == []
 
 
-def test_cacheable_is_called_without_an_event_loop_too(cache: ResponseCache) -> None:
+def test_cacheable_is_called_without_an_event_loop(cache: ResponseCache) -> None:
     schema = schema_of(cache, lambda *_: False)
     said = outcome(schema.execute_sync("{ private }", context_value=context_of("alice")))
     assert said["reason"] == "vetoed"

@@ -370,7 +370,7 @@ async def test_the_functions_of_the_context_are_asked_once_and_before_any_resolv
 
 
 @pytest.mark.parametrize("query", [f"{{ {TWENTY} }}", f"{{ fresh {TWENTY} }}"])
-async def test_async_functions_of_the_context_are_asked_once_on_a_miss_too(
+async def test_async_functions_of_the_context_are_asked_once_on_a_miss(
     memory_cache: ResponseCache, query: str
 ) -> None:
     schema, asked = _asking(memory_cache, soon=True)

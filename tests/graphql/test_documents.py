@@ -135,7 +135,7 @@ async def test_a_rule_that_cannot_be_held_weakly_is_asked_every_time(
     assert [status(await ledger.ask(QUERY)) for _ in range(2)] == ["miss", "hit"]
 
 
-async def test_a_rule_that_refuses_refuses_a_known_text_too(
+async def test_a_rule_that_refuses_refuses_a_known_text(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     class Refuse(ASTValidationRule):

@@ -283,7 +283,7 @@ async def test_the_checks_of_a_field_run_once_on_every_request_before_its_entry_
     ]
 
 
-async def test_checks_run_in_threads_as_well(inside: Library) -> None:
+async def test_the_checks_of_a_field_run_in_threads(inside: Library) -> None:
     for expected in ("miss", "hit"):
         result = inside.ask_sync("{ members { id } }")
         assert fields(result) == {"Query.members": expected}

@@ -305,7 +305,7 @@ async def test_a_cancelled_caller_does_not_lose_an_invalidation(
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 7}}
 
 
-async def test_a_mutation_over_a_stream_invalidates_too(cache: ResponseCache) -> None:
+async def test_a_mutation_over_a_stream_invalidates(cache: ResponseCache) -> None:
     bank = Bank(cache, Commits)
     await bank.ask(ONE)
     stream = await bank.schema.stream(POST, context_value=bank.context())

@@ -311,7 +311,7 @@ async def test_a_mutation_invalidates_where_one_teardown_raises_and_another_is_c
             await asyncio.sleep(0)
 
 
-def test_a_custom_runner_is_left_alone(memory_cache: ResponseCache) -> None:
+def test_a_custom_runner_of_a_schema_is_not_replaced(memory_cache: ResponseCache) -> None:
     class Runner:
         """Takes no attributes, and is no subclass of Strawberry's."""
 

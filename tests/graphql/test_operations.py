@@ -185,7 +185,7 @@ async def test_strawberrys_own_errors_stay_what_they_are(
     assert await errors(ledger.schema) == await errors(plain)
 
 
-async def test_a_query_over_a_stream_is_cached_too(ledger: Ledger) -> None:
+async def test_a_query_over_a_stream_is_cached(ledger: Ledger) -> None:
     seen = []
     for _ in range(2):
         context = {"tenant": "acme", "user": "alice", "calls": ledger.calls, "locale": "en"}

@@ -271,7 +271,7 @@ async def test_apollos_tracing_tells_of_a_hit_as_of_an_operation_without_resolve
 
 
 @pytest.mark.parametrize("name", ["OpenTelemetryExtension", "OpenTelemetryExtensionSync"])
-async def test_opentelemetrys_extension_makes_its_spans_of_a_hit_too(
+async def test_opentelemetrys_extension_makes_its_spans_of_a_hit(
     beside: Callable[..., Ledger], name: str
 ) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()

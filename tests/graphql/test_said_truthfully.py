@@ -132,7 +132,9 @@ async def test_a_miss_reports_the_lifetime_that_a_part_left(cache: ResponseCache
         assert "limitedBy" not in told
 
 
-async def test_a_response_that_an_invalidation_overtook_says_so(cache: ResponseCache) -> None:
+async def test_the_reason_of_a_response_that_an_invalidation_overtook_is_refused(
+    cache: ResponseCache,
+) -> None:
     @strawberry.type
     class Query:
         @cache_control(ttl=600, tags=["stock"])

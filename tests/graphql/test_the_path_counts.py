@@ -304,7 +304,7 @@ async def test_a_field_whose_own_hint_says_public_is_shared_by_all_sessions(
     assert await price(shop, way, query, **BOB) == ("alice None 1", "hit")
 
 
-async def test_a_field_whose_own_hint_says_public_is_shared_on_a_private_type_too(
+async def test_a_field_whose_own_hint_says_public_is_shared_on_a_private_type(
     memory_cache: ResponseCache, way: str
 ) -> None:
     @cache_control(scope=PRIVATE)
@@ -340,7 +340,7 @@ async def test_a_restriction_of_a_resolver_counts_for_a_field_that_says_public(
 
 
 @pytest.mark.parametrize("query", ["varied { item { price } }", "localised { item { price } }"])
-async def test_a_field_below_something_that_varies_varies_too(
+async def test_a_field_below_something_that_varies_varies_by_the_same(
     shop: BothWays, way: str, query: str
 ) -> None:
     for _ in range(2):

@@ -165,7 +165,7 @@ async def test_a_hit_is_executed_and_its_real_result_is_sent(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_hit_in_local_memory_is_executed_too(
+async def test_a_hit_in_local_memory_is_executed_and_verified(
     new_cache: Callable[..., ResponseCache], way: str
 ) -> None:
     cache = new_cache("memory://", local_bytes=1_000_000)

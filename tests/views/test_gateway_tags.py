@@ -162,7 +162,7 @@ def test_an_answer_tells_its_tags(make: Callable[..., Ask]) -> None:
     assert told == {}
 
 
-def test_a_private_answer_tells_its_tags_too(make: Callable[..., Ask]) -> None:
+def test_a_private_answer_tells_gateways_its_tags(make: Callable[..., Ask]) -> None:
     """The gateway decides by ``Cache-Control`` who gets it."""
     assert "Book:2" in twice(make(), "{ mine { title } }")["apolloCacheTags"]
 

@@ -835,7 +835,7 @@ class Hands(Explains):
 
 
 @pytest.mark.parametrize("kind", [Explains, Hands])
-def test_a_refusal_reaches_what_a_subclass_does_with_it(
+def test_a_subclass_of_a_view_gets_the_exception_of_a_refused_request(
     make: Callable[..., Ask], kind: Any
 ) -> None:
     response = make(kind)("mutation { change }")

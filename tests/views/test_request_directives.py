@@ -285,7 +285,7 @@ def test_a_stored_answer_that_the_request_refuses_is_absent(
     assert ask("{ number }", "only-if-cached, max-age=6").json()["data"]["number"] == 1
 
 
-def test_an_operation_that_failed_in_part_obeys_as_well(
+def test_an_operation_that_failed_in_part_obeys_the_directives_of_a_request(
     make: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask, query = make(), "{ number fails }"

@@ -120,7 +120,7 @@ def test_rows_of_a_get_queryset_are_never_shared(schema: strawberry.Schema, quer
     assert explain(schema, query).scope is CacheScope.PRIVATE
 
 
-async def test_an_async_view_hits_too(schema: strawberry.Schema) -> None:
+async def test_an_async_view_answers_with_a_hit(schema: strawberry.Schema) -> None:
     for query in ("{ books { title author { name } } }", SHARED[-2], SHARED[-1]):
         said = []
         for _ in range(2):
