@@ -109,8 +109,7 @@ def problem_of_middleware(
         return None
     kind = type(manager)
     if kind is MiddlewareManager or kind in trusted:
-        hooks = manager.middlewares
-        return problem_of_hooks(hooks, trusted) if hooks else None
+        return problem_of_hooks(manager.middlewares, trusted)
     return Problem(
         Reason.CUSTOM_CODE,
         None,
