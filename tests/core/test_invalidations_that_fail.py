@@ -270,6 +270,7 @@ async def test_a_caller_replays_no_longer_than_it_may_wait(
 # -- Closing -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize("is_back", [True, False])
 async def test_closing_tries_a_last_time_and_logs_what_is_lost(
     make: Make,
@@ -416,6 +417,37 @@ async def test_an_invalidation_that_fails_without_its_caller_is_logged_once_in_a
     }
     await fail_without_a_caller(SILENT)
     assert logged() == [record]
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_an_invalidation_that_ends_with_its_loop_raises_in_no_callback(
+    make: Make, face: Any
+) -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    cache, store = make()
+    store.holds = True
+    invalidate = asyncio.create_task(cache.invalidate("t"))
+    while not store.is_holding.is_set():
+        await asyncio.sleep(0)
+    invalidate.cancel()
+    await asyncio.wait({invalidate})
+    trying = {*driver_of(cache).invalidating._trying}
+    for task in trying:
+        task.cancel()
+    await asyncio.wait(trying)
+    await asyncio.sleep(0)
+    assert complaints == []
+
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_an_answer_that_comes_late_and_in_time_counts(make: Make, face: Any) -> None:
+    cache, store = make(invalidate_deadline=20)
+    await fill(cache, face)
+    store.holds = True
+    asyncio.get_running_loop().call_later(2 * async_invalidation.OWN_LAG, store.go_on)
+    await cache.invalidate("t")
+    assert (await read(cache, face)).value == "new"
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)

@@ -46,7 +46,7 @@ def after_open_transactions(function: Callable[[], object]) -> bool:
     Returns:
         Whether there is an open transaction that is not only that of a ``TestCase``.
     """
-    open_ones = [each for each in _open_transactions() if will_commit(each)]
+    open_ones = [each for each in _connections() if will_commit(each)]
     for connection in open_ones:
         sys.modules[_ON_COMMIT].on_commit(AfterCommit(function), using=connection.alias)
     return bool(open_ones)
@@ -72,18 +72,14 @@ def is_before_commit() -> bool:
 def _is_one_awaited() -> bool:
     return any(
         isinstance(function, AfterCommit) and not function.is_over
-        for connection in _open_transactions()
+        for connection in _connections()
         for _, function, *_ in connection.run_on_commit
     )
 
 
-def _open_transactions() -> list[Any]:
-    """Return the connections of this thread that are in a transaction."""
+def _connections() -> list[Any]:
+    """Return the connections of this thread; one that is in no transaction has no blocks, and nothing waits there."""
     databases: Any = sys.modules.get("django.db")
     if databases is None or not sys.modules["django.conf"].settings.configured:
         return []
-    return [
-        connection
-        for connection in databases.connections.all(initialized_only=True)
-        if connection.in_atomic_block
-    ]
+    return list(databases.connections.all(initialized_only=True))
