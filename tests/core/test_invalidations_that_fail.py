@@ -11,6 +11,7 @@ import pytest
 from strawberry_response_cache.core import CacheDetail, CacheStoreError, ResponseCache, _queue
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.drivers import async_invalidation, sync_invalidation
+from strawberry_response_cache.core.drivers.driving import OWN_LAG
 from strawberry_response_cache.core.protocol import Effect, Unavailable
 from strawberry_response_cache.core.protocol.troubles import Trouble
 from tests.conftest import Eventually, driver_of
@@ -445,7 +446,7 @@ async def test_an_answer_that_comes_late_and_in_time_counts(make: Make, face: An
     cache, store = make(invalidate_deadline=20)
     await fill(cache, face)
     store.holds = True
-    asyncio.get_running_loop().call_later(2 * async_invalidation.OWN_LAG, store.go_on)
+    asyncio.get_running_loop().call_later(2 * OWN_LAG, store.go_on)
     await cache.invalidate("t")
     assert (await read(cache, face)).value == "new"
 

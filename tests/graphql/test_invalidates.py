@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 
 from strawberry_response_cache import (
+    CacheConfigurationError,
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
@@ -129,6 +131,7 @@ async def test_without_the_cache_a_mutation_runs_as_it_does(
     assert ours(caplog.records) == []
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize(
     ("tag", "names", "told", "level", "consequence"),
     [
@@ -165,3 +168,12 @@ async def test_a_tag_that_cannot_be_filled_invalidates_all_that_it_may_have_name
     (record,) = ours(caplog.records)
     assert (record.levelno, record.getMessage().rpartition("; ")[2]) == (level, f"{consequence}.")
     assert facts_of(record)["response_cache.failures"] == 1
+
+
+def test_invalidates_names_tags_and_stands_above_the_mutation() -> None:
+    with pytest.raises(CacheConfigurationError, match="invalidates needs tags"):
+        invalidates()
+    for below, name in ((change, "change"), (partial(change), "change")):
+        with pytest.raises(TypeError, match="must stand above") as raised:
+            invalidates("a")(below)
+        assert f"def {name}(self)" in str(raised.value)

@@ -294,7 +294,7 @@ def _name_of_parent_key(key: ParentKey) -> str:
     """
     if isinstance(key, str) and key.isidentifier():
         return key
-    if isinstance(key, str) or not callable(key):
+    if not callable(key):
         msg = (
             f"key is a {type(key).__name__} that is not the name of an attribute; write a name, such as "
             'key="id", or a function of the parent.'
