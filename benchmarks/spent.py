@@ -71,13 +71,13 @@ _PARTS: Final = (
     ("pydantic_core", "the entry: read or written as JSON"),
     (
         "strawberry_response_cache/graphql/execution",
-        "the answer: key, look-up, counting, what is told",
+        "the answer: key, lookup, counting, what is told",
     ),
     (
         "strawberry_response_cache/graphql/_report",
-        "the answer: key, look-up, counting, what is told",
+        "the answer: key, lookup, counting, what is told",
     ),
-    ("strawberry_response_cache/telemetry", "the answer: key, look-up, counting, what is told"),
+    ("strawberry_response_cache/telemetry", "the answer: key, lookup, counting, what is told"),
     ("strawberry_response_cache/graphql", "hooks, phases and the guard"),
     (
         "strawberry_response_cache/core/redis",
@@ -88,7 +88,7 @@ _PARTS: Final = (
     ("strawberry_response_cache/core/protocol", "the algorithm: flights, leases, entries"),
     ("strawberry_response_cache/core/algorithm", "the algorithm: flights, leases, entries"),
     ("strawberry_response_cache/core/drivers", "the algorithm: flights, leases, entries"),
-    ("strawberry_response_cache/core", "the answer: key, look-up, counting, what is told"),
+    ("strawberry_response_cache/core", "the answer: key, lookup, counting, what is told"),
     ("/strawberry/", "Strawberry"),
     ("/contextlib.py", "Strawberry"),
     ("/graphql/", "graphql-core"),

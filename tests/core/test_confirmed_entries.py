@@ -217,7 +217,7 @@ async def test_the_last_look_at_one_entry_says_nothing_of_another_under_its_key(
     response = await face.remember(one, ["page"], 60, lambda: "new")
 
     assert (response.status, response.value) == (CacheStatus.MISS, "new")
-    assert scripts() == 2, "the look-up saw it, and gave the lease"
+    assert scripts() == 2, "the lookup saw it, and gave the lease"
 
 
 @pytest.mark.parametrize(

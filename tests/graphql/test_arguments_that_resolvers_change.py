@@ -329,7 +329,7 @@ async def test_a_field_after_a_change_is_not_answered_from_the_entry_of_what_was
 ) -> None:
     """Where fields run one after the other; in an event loop they are looked up before any runs."""
     if way == "execute":
-        pytest.skip("the look-up comes before the change")
+        pytest.skip("the lookup comes before the change")
     schema = make()
     both = "query ($w: JSON) { take(where: $w) count(where: $w) fresh }"
     await schema.ask("query ($w: JSON) { count(where: $w) fresh }", {"w": X})

@@ -23,7 +23,7 @@ from strawberry_response_cache.graphql.keys import schema_identity
 IDENTITY = schema_identity.__file__
 LOOKED_UP = 1_000
 MOST_KEYS = 3 * 250 + 3
-"""Of a batch: a look-up names three, and a script the clocks of its tenant."""
+"""Of a batch: a lookup names three, and a script the clocks of its tenant."""
 
 
 def told(result: Any) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Query:
 async def far_cache(
     new_cache: Callable[..., ResponseCache], valkey_url: str
 ) -> AsyncIterator[ResponseCache]:
-    """A cache whose server is so far away that a look-up takes longer than any field here."""
+    """A cache whose server is so far away that a lookup takes longer than any field here."""
     proxy = await delaying(urlsplit(valkey_url).port or 0, lambda: 0.005)
     yield new_cache(f"redis://127.0.0.1:{port_of(proxy)}")
     proxy.close()
@@ -98,7 +98,7 @@ def test_no_advice_is_given_for_a_field_whose_entries_save_time(
     assert explain(schema, _QUERY % 1).notes == ()
 
 
-def test_local_memory_makes_look_ups_cheaper(memory_cache: ResponseCache) -> None:
+def test_local_memory_makes_lookups_cheaper(memory_cache: ResponseCache) -> None:
     schema = of(memory_cache)
     known(memory_cache, generating=0.001, looking_up=0.002)
     requests = tenant_of(memory_cache).counters.requests["field"]

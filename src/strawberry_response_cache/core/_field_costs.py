@@ -49,7 +49,7 @@ class FieldCosts:
         times.append(seconds)
 
     def looked_up(self, seconds: float) -> None:
-        """Note the share of one entry in a look-up in Redis."""
+        """Note the share of one entry in a lookup in Redis."""
         self._looked_up.append(seconds)
 
     def generating(self, coordinate: str) -> float | None:
@@ -57,7 +57,7 @@ class FieldCosts:
         return _median(self._generated.get(coordinate))
 
     def looking_up(self) -> float | None:
-        """Return the median share of an entry in a look-up; None if too little is known."""
+        """Return the median share of an entry in a lookup; None if too little is known."""
         return _median(self._looked_up)
 
 

@@ -1,4 +1,4 @@
-"""Fields whose look-up costs more than their value: what is measured in this process, and what to write then."""
+"""Fields whose lookup costs more than their value: what is measured in this process, and what to write then."""
 
 from graphql import GraphQLSchema
 
@@ -8,7 +8,7 @@ from strawberry_response_cache.core._counters import Counters
 def advice_on_field(coordinate: str, schema: GraphQLSchema, counters: Counters) -> str | None:
     """Return what to write where the entries of a field cost more than they save; None if they pay, or it is not known.
 
-    An entry in local memory takes no look-up, so the share of the others counts.
+    An entry in local memory takes no lookup, so the share of the others counts.
 
     Args:
         coordinate: The coordinate of a field with entries of its own.

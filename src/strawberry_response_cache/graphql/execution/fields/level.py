@@ -2,7 +2,7 @@
 
 In an event loop each field could look its own entry up: all of a level share a batch. But each would take a task, which
 costs more than executing a plain field. So where nothing else in the objects of a list has to be awaited, the list
-waits for one look-up, and then its hits are plain values.
+waits for one lookup, and then its hits are plain values.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
