@@ -325,7 +325,7 @@ async def test_closing_waits_for_a_replay_that_is_under_way(
     assert ours(caplog.records) == []
 
 
-async def test_an_outage_after_a_last_try_is_followed_by_replays_as_well(
+async def test_an_outage_after_the_cache_was_drained_is_followed_by_replays(
     make: Make, face: Any, eventually: Eventually, once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls that are under way when the cache is closed still invalidate."""
