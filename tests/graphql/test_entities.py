@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import strawberry
+from strawberry.directive import DirectiveLocation, DirectiveValue
 
 from strawberry_response_cache import (
     CacheScope,
@@ -56,7 +57,7 @@ class Shop:
         self.world = World()
         self.extension = ResponseCacheExtension(cache, **chosen)
         self.schema = federated(form or Form(), extensions=[self.extension])
-        assert self.extension.check(self.schema) == ()
+        assert self.extension.check(self.schema) == () or "max_ttl" in options
 
     async def ask(
         self,
@@ -445,21 +446,26 @@ async def test_what_is_no_gateways_is_cached_as_one_answer(memory_cache: Respons
 async def test_a_field_of_that_name_in_a_schema_of_the_users_own_is_as_any_other(
     memory_cache: ResponseCache,
 ) -> None:
+    @cache_control(ttl=60)
     @strawberry.type
     class Item:
         id: strawberry.ID
+
+    members = Annotated[Item, strawberry.union("Items")]
 
     @strawberry.type
     class Query:
         @cache_control(ttl=60)
         @strawberry.field(name="_entities")  # type: ignore[untyped-decorator] # its overloads
-        def found(self, representations: list[str]) -> list[Item]:
+        def found(self, representations: list[str]) -> list[members]:
             return [Item(id=strawberry.ID(each)) for each in representations]
 
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Query, extensions=[extension])
     for expected in ("miss", "hit"):
-        result = await schema.execute('{ _entities(representations: ["a"]) { id } }')
+        result = await schema.execute(
+            '{ _entities(representations: ["a"]) { ... on Item { id } } }'
+        )
         assert result.data == {"_entities": [{"id": "a"}]}
         told = outcome(result)
         assert (told["status"], told["limitedBy"]) == (expected, "Query._entities")
@@ -502,27 +508,96 @@ async def test_code_that_answers_in_place_of_an_error_keeps_objects_from_being_s
 
 
 @pytest.mark.combined
-@pytest.mark.parametrize(("ttl", "is_told"), [(60, False), (None, True)])
+@pytest.mark.parametrize(
+    ("kind", "ttl", "is_told"),
+    [
+        (strawberry.federation.Schema, 60, False),
+        (strawberry.federation.Schema, None, True),
+        (strawberry.Schema, None, True),
+    ],
+)
 def test_a_ttl_on_the_type_of_an_object_is_enough_for_something_to_be_cached(
-    memory_cache: ResponseCache, ttl: int | None, *, is_told: bool
+    memory_cache: ResponseCache, kind: type[strawberry.Schema], ttl: int | None, *, is_told: bool
 ) -> None:
-    def hinted(kind: type) -> type:
-        return kind if ttl is None else cache_control(ttl=ttl)(kind)
+    def hinted(product: type) -> type:
+        return product if ttl is None else cache_control(ttl=ttl)(product)
+
+    is_federated = kind is strawberry.federation.Schema
+    keyed = strawberry.federation.type(keys=["upc"]) if is_federated else strawberry.type
 
     @hinted
-    @strawberry.federation.type(keys=["upc"])
+    @keyed
     class Product:
         upc: str
 
     @strawberry.type
     class Query:
         @strawberry.field
-        def product(self) -> Product:
-            return Product(upc="a")
+        def product(self) -> Product | None:
+            return None
 
     extension = ResponseCacheExtension(memory_cache, tenant=None)
-    schema = strawberry.federation.Schema(Query, extensions=[extension])
+    schema = kind(Query, extensions=[extension])
     assert any("othing" in str(note) for note in extension.check(schema)) is is_told
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize(
+    ("form", "options", "expected"),
+    [
+        (Form(ttl=60), {"max_ttl": 10}, 10),
+        (Form(ttl=60), {"max_ttl": 100}, 60),
+        (Form(ttl=60), {"default_ttl": 50}, 60),
+        (Form(ttl=None), {"default_ttl": 50}, 50),
+        (Form(ttl=None), {"default_ttl": 50, "max_ttl": 10}, 10),
+        (Form(ttl=None), {"max_ttl": 10}, None),
+    ],
+)
+async def test_an_object_lives_as_long_as_its_type_the_default_and_the_bound_say(
+    memory_cache: ResponseCache, form: Form, options: dict[str, Any], expected: int | None
+) -> None:
+    shop = Shop(memory_cache, form, **options)
+    query = QUERY % "... on Product { upc }"
+    result = await shop.ask_twice(query, products("a"))
+    told = explain(shop.schema, query, {"of": products("a")})
+    assert told.ttl == expected
+    assert (outcome(result)["status"] == "hit") is (expected is not None)
+
+
+def test_explain_tells_the_shortest_ttl_and_any_type_that_is_private_or_has_a_problem(
+    memory_cache: ResponseCache,
+) -> None:
+    def told(form: Form, query: str) -> Any:
+        return explain(Shop(memory_cache, form).schema, QUERY % query, {"of": products("a")})
+
+    both = "... on Product { upc } ... on Review { upc }"
+    assert told(Form(ttl=60, review_ttl=30), both).ttl == 30
+    assert told(Form(ttl=20, review_ttl=30), both).ttl == 20
+    assert told(Form(), both).scope is CacheScope.PUBLIC
+    mine = "... on Product { mine } ... on Review { upc }"
+    for ttl in (20, 60):
+        assert told(Form(ttl=ttl), mine).scope is CacheScope.PRIVATE
+        assert told(Form(ttl=ttl, private_reviews=True), both).scope is CacheScope.PRIVATE
+        silent = told(Form(ttl=ttl), "... on Product { silent } ... on Review { upc }")
+        assert silent.reason is Reason.RESOLVER_WITHOUT_HINT
+
+
+async def test_no_object_is_looked_up_for_an_operation_with_another_directive(
+    memory_cache: ResponseCache,
+) -> None:
+    @strawberry.directive(locations=[DirectiveLocation.FIELD])
+    def marked(value: DirectiveValue[str]) -> str:
+        return f"{value}!"
+
+    world = World()
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = federated(Form(), extensions=[extension], directives=[marked])
+    query = QUERY % "... on Product { upc @marked }"
+    for _ in range(2):
+        variables, context = {"of": products("a")}, Asking(world, "alice", "en")
+        result = await schema.execute(query, variables, context_value=context)
+        assert (outcome(result)["status"], outcome(result).get("fields")) == ("bypass", None)
+    assert world.runs["? a"] == 2
 
 
 @pytest.mark.exhaustive

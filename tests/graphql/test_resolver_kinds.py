@@ -235,6 +235,10 @@ def test_a_class_of_resolvers_or_of_infos_is_custom_code_unless_it_is_trusted() 
         )
         assert kind_of(schema, "Query.x") is expected
         assert kind_of(schema, "Query.x", config) is RESOLVER
+    schema = of_field(
+        strawberry.field(graphql_type=str), config=StrawberryConfig(info_class=OwnInfo)
+    )
+    assert kind_of(schema, "Query.x") is ATTRIBUTE, "no info is made for it"
 
 
 def test_what_is_put_into_the_executable_schema_is_custom_code() -> None:
@@ -263,6 +267,7 @@ def test_a_field_class_that_gets_its_value_in_its_own_way_has_a_resolver() -> No
 @strawberry.type
 class Book(relay.Node):
     code: relay.NodeID[str]
+    made: str = strawberry.field(resolver=one)
 
 
 @strawberry.type
@@ -304,6 +309,7 @@ def test_the_id_of_a_node_is_an_attribute_unless_code_of_the_users_own_finds_it(
 
     schema = strawberry.Schema(Query)
     assert kind_of(schema, "Book.id") is ATTRIBUTE
+    assert kind_of(schema, "Book.made") is RESOLVER
     assert kind_of(schema, "Found.id") is RESOLVER
 
 
