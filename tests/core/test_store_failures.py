@@ -308,7 +308,7 @@ async def test_a_stale_value_is_served_where_no_lease_can_be_had(
 
 
 @pytest.mark.parametrize("lost", ["everything", "tag table", "entry"])
-async def test_lost_data_costs_misses_and_nothing_is_resurrected(
+async def test_lost_data_costs_misses_and_nothing_old_comes_back(
     cache: ResponseCache, raw: Any, face: Any, lost: str
 ) -> None:
     keys = tenant_of(cache).keys(["a"])

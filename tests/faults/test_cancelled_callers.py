@@ -180,7 +180,7 @@ async def test_an_invalidation_whose_caller_was_cancelled_takes_place(
     await warm.remember(["warm"], 600, value)
 
 
-async def test_a_lease_that_was_granted_after_its_caller_was_gone_and_in_a_lost_answer_is_given_back(
+async def test_a_lease_is_given_back_although_its_caller_was_gone_and_the_answer_was_lost(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     raw_valkey: Any,

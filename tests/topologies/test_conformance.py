@@ -274,7 +274,7 @@ async def test_a_key_of_a_foreign_type_costs_a_miss_and_no_more(
 
 
 @pytest.mark.parametrize("lost", ["tag table", "everything"])
-async def test_lost_data_costs_misses_and_resurrects_nothing(
+async def test_lost_data_costs_misses_and_brings_nothing_old_back(
     cache: ResponseCache, face: Any, store: Store, lost: str
 ) -> None:
     """As when the server evicts the tag table, or an administrator flushes all."""

@@ -19,19 +19,19 @@ from strawberry_response_cache.graphql.keys.document import UsedParts
 _SUFFIXES: Final = frozenset({".graphql", ".gql"})
 
 
-class Found(NamedTuple):
-    """An operation.
+class FoundOperation(NamedTuple):
+    """An operation that was found in a file, a directory or a manifest.
 
     Attributes:
         where: Its file, or its id in a manifest.
-        document: It and the fragments that it uses.
+        document: The operation and the fragments that it uses, parsed.
     """
 
     where: str
     document: DocumentNode
 
 
-def operations_in(path: str) -> tuple[list[Found], str | None]:
+def operations_in(path: str) -> tuple[list[FoundOperation], str | None]:
     """Return all operations in a file, in a directory, or in a manifest.
 
     Args:
@@ -58,7 +58,7 @@ def operations_in(path: str) -> tuple[list[Found], str | None]:
     return _refuse_empty(path, found), None
 
 
-def _refuse_empty(path: str, found: list[Found]) -> list[Found]:
+def _refuse_empty(path: str, found: list[FoundOperation]) -> list[FoundOperation]:
     if not found:
         msg = f"{path} holds no operation."
         raise BadArgumentError(msg)
@@ -73,7 +73,7 @@ def _parsed(name: str, text: str) -> DocumentNode:
         raise BadArgumentError(msg) from None
 
 
-def _split(texts: Mapping[str, str]) -> list[Found]:
+def _split(texts: Mapping[str, str]) -> list[FoundOperation]:
     """Return each operation with the fragments that it uses; those of its own file count first."""
     documents = {name: _parsed(name, text) for name, text in texts.items()}
     shared = dict(_fragments(*documents.values()))
@@ -83,7 +83,9 @@ def _split(texts: Mapping[str, str]) -> list[Found]:
         for each in document.definitions:
             if isinstance(each, OperationDefinitionNode):
                 used = UsedParts(each, fragments).fragments
-                found.append(Found(where, DocumentNode(definitions=(each, *used.values()))))
+                found.append(
+                    FoundOperation(where, DocumentNode(definitions=(each, *used.values())))
+                )
     return found
 
 

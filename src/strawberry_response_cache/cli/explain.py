@@ -17,7 +17,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from strawberry_response_cache.cli.arguments import Json, OperationName, Schema, Variables
-from strawberry_response_cache.cli.documents import Found, operations_in
+from strawberry_response_cache.cli.documents import FoundOperation, operations_in
 from strawberry_response_cache.cli.inputs import BadArgumentError, schema_of, variables_of
 from strawberry_response_cache.cli.terminal import Terminal, end_command, speaking
 from strawberry_response_cache.graphql._explain import explain as explain_one
@@ -106,7 +106,7 @@ class _Row(NamedTuple):
     said: Explanation | GraphQLError
 
 
-def _chosen(found: list[Found], name: str | None) -> str:
+def _chosen(found: list[FoundOperation], name: str | None) -> str:
     """Return the document of the operation with a name, among those of several files."""
     documents = [each.document for each in found]
     if name is not None:
