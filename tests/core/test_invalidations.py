@@ -1,0 +1,241 @@
+"""What an invalidation asks of Redis, does in this process, counts, tells and logs."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, CacheStoreError, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._families import EVERYTHING
+from strawberry_response_cache.core._keys import tag_digests
+from strawberry_response_cache.core.protocol import Clear, Forget, Invalidate
+from tests.conftest import Eventually
+from tests.core.logs import facts_of, ours
+from tests.core.test_invalidations_that_fail import SILENT, Refusing, read
+
+
+class Kept:
+    """In place of local memory: keeps what it is told to invalidate."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def invalidate(self, table: str, tags: Any) -> None:
+        self.told.append((table, *sorted(tags)))
+
+    def forget(self, entry: str) -> None:
+        self.told.append((entry,))
+
+    def clear(self, table: str) -> None:
+        self.told.append((table, "all"))
+
+
+async def heard(tags: tuple[str, ...]) -> None:
+    """Need no more than to be given."""
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+async def test_an_invalidation_is_of_every_slot(
+    new_cache: Callable[..., ResponseCache], slots: int
+) -> None:
+    cache = new_cache("memory://", slots_per_tenant=slots, on_invalidate=heard)
+    invalidations, space = cache._invalidations, tenant_of(cache).keyspace
+    tables, kept = space.tag_tables, Kept()
+    assert len(tables) == slots
+
+    tags = invalidations.of_tags(["Book:1", "Book"], queued=True)
+    digests = tags.digests or ()
+    assert {*tag_digests(["Book:1", "Book", "Book:*", "*"])} == {*digests}
+    assert [(type(e), e.tag_table, e.tags) for e in tags.effects] == [  # type: ignore[attr-defined] # of its class
+        (Invalidate, table, digests) for table in tables
+    ]
+    tags.locally(kept)  # type: ignore[arg-type] # in place of it
+    assert kept.told == [(table, *sorted(digests)) for table in tables]
+    assert (tags.kind, tags.count, tags.names, tags.queued) == (
+        "tags",
+        2,
+        ("Book:1", "Book"),
+        True,
+    )
+
+    kept, keys = Kept(), tenant_of(cache).keys(["a"])
+    entry = invalidations.of_entry(keys)
+    own = (keys.own_tag, *EVERYTHING)
+    first, *others = entry.effects
+    assert isinstance(first, Forget)
+    assert first.keys == keys
+    assert [(e.tag_table, e.tags) for e in others] == [  # type: ignore[attr-defined] # of its class
+        (table, own) for table in tables if table != keys.tags
+    ]
+    entry.locally(kept)  # type: ignore[arg-type] # in place of it
+    assert kept.told == [(keys.entry,), *((table, *sorted(own)) for table in tables)]
+    assert (entry.kind, entry.count, entry.names, entry.queued) == ("key", 0, (), False)
+    assert entry.digests == own
+
+    kept = Kept()
+    everything = invalidations.of_everything(queued=True)
+    assert [(type(e), e.tag_table) for e in everything.effects] == [  # type: ignore[attr-defined] # of its class
+        (Clear, table) for table in tables
+    ]
+    everything.locally(kept)  # type: ignore[arg-type] # in place of it
+    assert kept.told == [(table, "all") for table in tables]
+    assert (everything.kind, everything.count, everything.names, everything.queued) == (
+        "clear",
+        0,
+        ("*",),
+        True,
+    )
+    assert everything.digests is None
+    assert tags.tables == entry.tables == everything.tables == tables
+
+
+async def test_no_names_are_kept_for_nobody(memory_cache: ResponseCache) -> None:
+    assert memory_cache._invalidations.of_tags(["Book"], queued=True).names == ()
+
+
+def test_a_tag_is_named_in_the_message_about_it(memory_cache: ResponseCache) -> None:
+    with pytest.raises(TypeError, match=r"^tags\[1\] .*invalidate\("):
+        memory_cache._invalidations.of_tags(["Book", 5], queued=False)  # type: ignore[list-item] # wrongly
+
+
+def put_between(cache: ResponseCache, face: Any) -> Refusing:
+    invalidating = face.driver(cache).invalidating
+    invalidating._transport = between = Refusing(invalidating._transport)
+    return between
+
+
+async def invalidate(cache: ResponseCache, face: Any, what: str) -> None:
+    """Invalidate, queued where that can be."""
+    if face.synchronous:
+        calls: dict[str, Callable[[], None]] = {
+            "tags": lambda: cache.invalidate_sync("t", "u", queued=True),
+            "key": lambda: cache.forget_sync(["a"]),
+            "clear": lambda: cache.clear_sync(queued=True),
+        }
+        calls[what]()
+    else:
+        await {
+            "tags": lambda: cache.invalidate("t", "u", queued=True),
+            "key": lambda: cache.forget(["a"]),
+            "clear": lambda: cache.clear(queued=True),
+        }[what]()
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("what", ["tags", "key", "clear"])
+@pytest.mark.parametrize("slots", [1, 3])
+async def test_an_invalidation_stamps_several_slots_twice(
+    new_cache: Callable[..., ResponseCache], face: Any, what: str, slots: int
+) -> None:
+    """What was recorded from parts that were read before the first pass is caught by the second."""
+    cache = new_cache("memory://", slots_per_tenant=slots)
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
+    store = put_between(cache, face)
+    await invalidate(cache, face, what)
+    assert len(store.deadlines) == (1 if slots == 1 else 2 * slots)
+    assert (await read(cache, face)).value == "new"
+    assert cache.statistics().invalidations == {what: 1}
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("what", ["tags", "key", "clear"])
+async def test_an_invalidation_that_redis_does_not_take_is_queued_or_raised(
+    new_cache: Callable[..., ResponseCache],
+    face: Any,
+    what: str,
+    caplog: pytest.LogCaptureFixture,
+    eventually: Eventually,
+) -> None:
+    told: list[tuple[str, ...]] = []
+    cache = new_cache(
+        "memory://", invalidate_deadline=0.01, slots_per_tenant=2, on_invalidate=told.append
+    )
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
+    store = put_between(cache, face)
+    store.failure = SILENT
+    try:
+        await invalidate(cache, face, what)
+    except CacheStoreError:
+        assert what == "key"
+        assert not tenant_of(cache).has_pending()
+        assert cache.statistics().invalidations == {}
+        assert [r.levelname for r in ours(caplog.records)] == ["WARNING"]
+        return
+    assert what != "key"
+    assert (await read(cache, face)).detail is CacheDetail.INVALIDATION_PENDING
+    assert cache.statistics().invalidations == {what: 1}
+    errors = [record for record in ours(caplog.records) if record.levelname == "ERROR"]
+    assert [facts_of(record)["response_cache.tag.count"] for record in errors] == [
+        2 if what == "tags" else 0
+    ]
+    assert "it is queued and tried again" in errors[0].getMessage()
+    assert told == []
+    tries = len(store.deadlines)
+    await invalidate(cache, face, what)
+    assert len(store.deadlines) <= tries + 2, "one is pending already: no caller waits for another"
+    store.failure = None
+    await eventually(lambda: not tenant_of(cache).has_pending())
+    assert (await read(cache, face)).value == "new"
+    await cache.aclose()
+    assert told == [("t", "u") if what == "tags" else ("*",)]
+
+
+async def test_an_invalidation_that_does_not_fit_into_the_queue_raises_and_is_logged(
+    new_cache: Callable[..., ResponseCache], face: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = new_cache("memory://", invalidate_deadline=0.01, max_queued_invalidations=1)
+    other = tenant_of(cache.for_tenant("other")).keyspace
+    cache._engine.queue.add(other, ("t",), SILENT)
+    put_between(cache, face).failure = SILENT
+    with pytest.raises(CacheStoreError):
+        await invalidate(cache, face, "tags")
+    errors = [record for record in ours(caplog.records) if record.levelname == "ERROR"]
+    assert ["so it is lost" in record.getMessage() for record in errors] == [True]
+    assert cache.statistics().invalidations == {}
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("what", ["tags", "key", "clear"])
+@pytest.mark.parametrize("is_taken", [True, False])
+async def test_a_caller_after_an_invalidation_joins_no_run_that_began_before(
+    new_cache: Callable[..., ResponseCache], face: Any, what: str, *, is_taken: bool
+) -> None:
+    cache = new_cache("memory://", invalidate_deadline=0.01)
+    flights = face.driver(cache).flights
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if face.synchronous:
+
+        def slow() -> str:
+            loop.call_soon_threadsafe(begun.set)
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
+            return "old"
+
+        leader = asyncio.ensure_future(
+            asyncio.to_thread(cache.remember_sync, ["a"], 60, slow, tags=["t"])
+        )
+    else:
+
+        async def slow_async() -> str:
+            begun.set()
+            await go_on.wait()
+            return "old"
+
+        leader = asyncio.ensure_future(cache.remember(["a"], 60, slow_async, tags=["t"]))
+    await begun.wait()
+    assert flights.is_open(tenant_of(cache).keys(["a"]).entry)
+    if not is_taken:
+        put_between(cache, face).failure = SILENT
+    if what != "key" or is_taken:
+        await invalidate(cache, face, what)
+        async with asyncio.timeout(60):
+            later = asyncio.ensure_future(
+                asyncio.to_thread(cache.remember_sync, ["a"], 60, lambda: "new", tags=["t"])
+                if face.synchronous
+                else read(cache, face)
+            )
+            assert (await later).value == "new"
+    go_on.set()
+    assert (await leader).value == "old"
