@@ -566,7 +566,8 @@ async def test_one_request_refreshes_a_stale_entry_and_the_others_are_served_it(
     gate = asyncio.Event()
     refreshing = asyncio.create_task(library.ask(query, gate=gate))
     await eventually(lambda: library.calls["slow"] == 2)
-    other = await library.ask(query, gate=gate)
+    async with asyncio.timeout(60):
+        other = await library.ask(query, gate=gate)
     assert other.data is not None
     assert other.data["slow"] == 1
     assert "stale" in {status(other), *fields(other).values()}
