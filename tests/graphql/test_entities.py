@@ -1,6 +1,7 @@
 """Objects that a gateway of Apollo Federation asks for: each has an entry of its own."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -330,6 +331,29 @@ async def test_no_object_is_executed_again_after_a_fault_of_this_package(
     assert result.errors is None
     assert [each["title"] for each in result.data["_entities"]] == ["a 0", "b 0"]
     assert (shop.ran("? a"), shop.ran("? b"), shop.ran("Product a")) == (1, 1, 1)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.parametrize("upcs", [("a",), ()])
+async def test_what_has_to_be_awaited_fails_a_sync_operation_as_without_a_cache(
+    memory_cache: ResponseCache, upcs: tuple[str, ...]
+) -> None:
+    found: list[object] = []
+    parts = [{"__typename": "Part", "upc": "p", "weight": 2}]
+    shop = Shop(memory_cache, Form(is_async=True))
+    for schema in (shop.schema, federated(Form(is_async=True))):
+        of = {"of": [*parts, *products(*upcs)]}
+        context = Asking(World(), "alice", "en")
+        try:
+            result = await asyncio.to_thread(schema.execute_sync, NAMED, of, context_value=context)
+            found.append((result.data, result.errors))
+        except RuntimeError as error:
+            found.append(f"{error}")
+            del error
+    gc.collect()  # while what was never awaited may be
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -760,3 +784,13 @@ async def test_objects_of_a_verified_request_are_executed_and_compared_one_by_on
     await shop.ask(query, products("a"), user="bob", way=way)
     assert memory_cache.statistics().verified["scope"] == 1
     assert caplog.messages[0].startswith("Product.title ")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_no_field_of_a_verified_object_is_verified_by_itself(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shop = Shop(memory_cache, verify=1.0)
+    for _ in range(2):
+        await shop.ask(QUERY % "... on Product { upc own }", products("a"), way=way)
+    assert memory_cache.statistics().verified == {"equal": 1, "changed": 0, "scope": 0}

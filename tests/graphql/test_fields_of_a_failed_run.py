@@ -92,6 +92,12 @@ class Query:
         await said(info, "shaky")
         raise ConnectionError
 
+    @cache_control(ttl=3600)
+    @strawberry.field
+    async def lasting(self, info: strawberry.Info) -> int | None:
+        await said(info, "lasting")
+        return 3
+
     @cache_control(ttl=60, scope=CacheScope.PRIVATE)
     @strawberry.field
     async def own(self, info: strawberry.Info) -> str:
@@ -152,6 +158,36 @@ async def test_the_fields_and_the_marker_are_stored_by_one_round_trip(make: Make
     assert (store["get"].calls, store["put"].calls) == (1, 1)
     for field in ("steady", "other", "part { name }"):
         assert field.split()[0] not in await asked.ask(f"{{ {field} fresh }}")
+
+
+async def test_the_same_operation_reads_its_fields_one_by_one_afterwards(make: Make) -> None:
+    """The marker, what may outlive the operation, and its fields: none is looked up again."""
+    asked, query = make(), "{ steady lasting shaky }"
+    await asked.ask(query)
+    calls = asked.cache.statistics().store["get"].calls
+    for times in (1, 2):
+        assert await asked.ask(query) == ["shaky"]
+        told = outcome(asked.last)
+        assert (told["status"], told["reason"]) == ("bypass", "errors")
+        assert {each["field"]: (each["status"], each["count"]) for each in told["fields"]} == {
+            "Query.steady": ("hit", 1),
+            "Query.lasting": ("hit", 1),
+            "Query.shaky": ("bypass", 1),
+        }
+        assert asked.cache.statistics().store["get"].calls == calls + 3 * times
+
+
+def _fails(_: strawberry.Info) -> None:
+    raise ConnectionError
+
+
+async def test_a_failed_field_that_outlives_the_operation_is_not_stored(make: Make) -> None:
+    asked = make()
+    await asked.ask("{ steady lasting }", say={"lasting": _fails})
+    assert asked.last.data == {"steady": "old", "lasting": None}
+    assert await asked.is_stored("steady")
+    assert not await asked.is_stored("lasting")
+    assert asked.last.data["lasting"] == 3
 
 
 def _restricted(info: strawberry.Info) -> None:

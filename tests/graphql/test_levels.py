@@ -102,6 +102,11 @@ class Shop:
         return keys
 
 
+@pytest.fixture
+def quick_cache(new_cache: Callable[..., ResponseCache], empty_url: str) -> ResponseCache:
+    return new_cache(empty_url)
+
+
 def listed(selection: str, count: int = COUNT) -> str:
     return f"{{ items(count: {count}) {{ {selection} }} }}"
 
@@ -121,8 +126,8 @@ async def test_a_level_of_hits_is_one_script_for_each_hundred_fields(
     assert bill.commands() == {"evalsha": 1 + 3, "mget": 3}
 
 
-async def test_hits_of_a_level_take_no_task_each(valkey_cache: ResponseCache) -> None:
-    shop = Shop(valkey_cache)
+async def test_hits_of_a_level_take_no_task_each(quick_cache: ResponseCache) -> None:
+    shop = Shop(quick_cache)
     await shop.ask(listed("price"))
     tasks = 0
 
@@ -144,9 +149,9 @@ async def test_hits_of_a_level_take_no_task_each(valkey_cache: ResponseCache) ->
 
 
 async def test_a_level_of_which_some_fields_are_known_executes_the_others(
-    valkey_cache: ResponseCache,
+    quick_cache: ResponseCache,
 ) -> None:
-    shop = Shop(valkey_cache)
+    shop = Shop(quick_cache)
     await shop.ask(listed("price", 10))
     data = await shop.ask(listed("price a: price(factor: 2)", 12))
     assert sorted(shop.resolved) == sorted([n for n in range(12) if n != 2] + [10, 11])
@@ -158,21 +163,21 @@ async def test_a_level_of_which_some_fields_are_known_executes_the_others(
 
 
 async def test_an_invalidated_entry_of_a_level_is_generated_again(
-    valkey_cache: ResponseCache,
+    quick_cache: ResponseCache,
 ) -> None:
-    shop = Shop(valkey_cache)
+    shop = Shop(quick_cache)
     await shop.ask(listed("price", 10))
-    await valkey_cache.invalidate("Item:7")
+    await quick_cache.invalidate("Item:7")
     await shop.ask(listed("price", 10))
     assert shop.resolved == [7]
 
 
 @pytest.mark.parametrize("field", ["mine", "turned"])
 async def test_a_level_of_private_fields_is_each_sessions_own(
-    valkey_cache: ResponseCache, field: str
+    quick_cache: ResponseCache, field: str
 ) -> None:
     """Those that turned PRIVATE while they ran as well: a marker under their public key is no value."""
-    shop = Shop(valkey_cache)
+    shop = Shop(quick_cache)
     for _ in range(2):
         for session in ("alice", "bob"):
             data = await shop.ask(listed(field, 4), session)
@@ -185,16 +190,16 @@ async def test_a_level_of_private_fields_is_each_sessions_own(
 
 
 async def test_what_a_resolver_says_above_a_level_counts_for_its_entries(
-    valkey_cache: ResponseCache,
+    quick_cache: ResponseCache,
 ) -> None:
-    shop = Shop(valkey_cache)
+    shop = Shop(quick_cache)
     query = '{ items(count: 4, says: "sale") { price } }'
     await shop.ask(listed("price", 4))
     await shop.ask(query)
     assert shop.resolved == [0, 1, 3]
     await shop.ask(query)
     assert shop.resolved == []
-    await valkey_cache.invalidate("sale")
+    await quick_cache.invalidate("sale")
     await shop.ask(query)
     assert shop.resolved == [0, 1, 3]
 
@@ -237,17 +242,17 @@ async def test_a_list_that_comes_later_does_not_see_what_was_invalidated_before_
     assert sorted(shop.resolved) == [2, 3]
 
 
-async def test_hits_of_a_level_are_counted(valkey_cache: ResponseCache) -> None:
-    shop = Shop(valkey_cache)
+async def test_hits_of_a_level_are_counted(quick_cache: ResponseCache) -> None:
+    shop = Shop(quick_cache)
     for _ in range(3):
         await shop.ask(listed("price", 20))
-    fields = valkey_cache.statistics().fields
+    fields = quick_cache.statistics().fields
     assert (fields.redis_hits, fields.local_hits, fields.misses) == (38, 0, 19)
 
 
-async def test_a_level_does_not_hold_up_the_loaders_beside_it(valkey_cache: ResponseCache) -> None:
+async def test_a_level_does_not_hold_up_the_loaders_beside_it(quick_cache: ResponseCache) -> None:
     """A list in which something else is awaited does not wait for its entries."""
-    shop = Shop(valkey_cache)
+    shop = Shop(quick_cache)
     query = "{ a: items(count: 6) { price loaded } b: items(count: 4) { loaded } }"
     for _ in range(2):
         shop.loads.clear()
@@ -256,8 +261,8 @@ async def test_a_level_does_not_hold_up_the_loaders_beside_it(valkey_cache: Resp
     assert shop.resolved == []
 
 
-async def test_debug_counts_the_hits_of_a_level(valkey_cache: ResponseCache) -> None:
-    extension = ResponseCacheExtension(valkey_cache, tenant=None, debug=True)
+async def test_debug_counts_the_hits_of_a_level(quick_cache: ResponseCache) -> None:
+    extension = ResponseCacheExtension(quick_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Query, extensions=[extension])
     for _ in range(2):
         context: dict[str, Any] = {"resolved": [], "session": None}

@@ -25,6 +25,7 @@ from strawberry_response_cache import (
 from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._operations import OTHER, KeyEstimate, OperationNames
 from strawberry_response_cache.graphql.execution.cache_request import CacheResult
+from strawberry_response_cache.graphql.execution.conclusion import Conclusion
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.graphql.policy.reasons import Reason
@@ -208,6 +209,19 @@ async def test_what_a_resolver_keeps_from_being_stored_is_counted_with_its_reaso
     await ask(schema_of(cache), way, "{ skipped }")
     statistics = cache.statistics()
     assert (statistics.operations.bypasses, statistics.bypasses) == (1, {"restricted": 1})
+
+
+@pytest.mark.parametrize("way", ["async", "sync"])
+@pytest.mark.parametrize("query", ["{ title }", "{ plain }"])
+async def test_an_operation_is_counted_once_if_a_fault_follows(
+    cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, way: str, query: str
+) -> None:
+    def fault(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Conclusion, "_tell", fault)
+    await ask(schema_of(cache), way, query)
+    assert cache.statistics().operations.total == 1
 
 
 @pytest.mark.parametrize("number", [1, 200, 256, 257, 20_000])

@@ -148,10 +148,10 @@ class EntityRun:
         said, executors = Recorder(guard), {}
         with ExitStack() as stack:
             stack.enter_context(said.recording(shared, None, self._inputs))
-            for at, recorder in sorted(recorders.items(), key=_position):
+            for at in sorted(recorders):
                 if at in self._values:
                     continue
-                each = self._representations[at]
+                each, recorder = self._representations[at], recorders[at]
                 policy = None if recorder is None else each.policy
                 errors = self._errors.setdefault(at, FieldErrors(holder))
                 is_verified = isinstance(recorder, VerifiedRun)
@@ -251,7 +251,3 @@ class EntityRun:
 
 async def _gathered(values: list[Any]) -> list[Any]:
     return [await each if inspect.isawaitable(each) else each for each in values]
-
-
-def _position(recorded: tuple[int, object]) -> int:
-    return recorded[0]
