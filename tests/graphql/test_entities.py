@@ -337,7 +337,7 @@ async def test_no_object_is_executed_again_after_a_fault_of_this_package(
     "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.parametrize("upcs", [("a",), ()])
-async def test_what_has_to_be_awaited_fails_a_sync_operation_as_without_a_cache(
+def test_what_has_to_be_awaited_fails_a_sync_operation_as_without_a_cache(
     memory_cache: ResponseCache, upcs: tuple[str, ...]
 ) -> None:
     found: list[object] = []
@@ -347,7 +347,7 @@ async def test_what_has_to_be_awaited_fails_a_sync_operation_as_without_a_cache(
         of = {"of": [*parts, *products(*upcs)]}
         context = Asking(World(), "alice", "en")
         try:
-            result = await asyncio.to_thread(schema.execute_sync, NAMED, of, context_value=context)
+            result = schema.execute_sync(NAMED, of, context_value=context)
             found.append((result.data, result.errors))
         except RuntimeError as error:
             found.append(f"{error}")
