@@ -18,6 +18,8 @@ from strawberry_response_cache.core import (
     ResponseCache,
 )
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._keys import tag_digests
+from strawberry_response_cache.core.protocol import RUN_ID, Forget
 from tests.conftest import Eventually, driver_of, joined
 
 
@@ -174,6 +176,32 @@ async def test_a_thread_that_asks_after_an_invalidation_gets_what_was_generated_
         assert {task.result(60).value for task in later} == {"new"}
 
 
+@pytest.mark.parametrize("place", [0, 999, 1000, 2099])
+async def test_each_of_2100_tags_invalidates(cache: ResponseCache, face: Any, place: int) -> None:
+    """The server reads at most 1000 of them at once."""
+    tags = sorted((f"t{number}" for number in range(2100)), key=lambda tag: tag_digests([tag]))
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=tags)
+    assert (await face.remember(cache, ["a"], 60, lambda: "new", tags=tags)).value == "old"
+    await face.invalidate(cache, tags[place])
+    again = await face.remember(cache, ["a"], 60, lambda: "new", tags=tags)
+    assert (again.value, again.status) == ("new", CacheStatus.MISS)
+
+
+@pytest.mark.parametrize("place", [0, 999, 1000, 2099])
+def test_each_of_2100_tags_refuses_what_is_being_generated(
+    cache: ResponseCache, place: int
+) -> None:
+    tags = sorted((f"t{number}" for number in range(2100)), key=lambda tag: tag_digests([tag]))
+
+    def generate() -> str:
+        cache.invalidate_sync(tags[place])
+        return "old"
+
+    refused = cache.remember_sync(["a"], 60, generate, tags=tags)
+    assert refused.detail is CacheDetail.REFUSED
+    assert cache.remember_sync(["a"], 60, lambda: "new", tags=tags).value == "new"
+
+
 async def test_an_invalidation_holds_for_tags_found_while_generating(cache: ResponseCache) -> None:
     database = Database()
     leader = asyncio.create_task(
@@ -274,6 +302,29 @@ async def test_an_invalidation_works_across_caches_and_faces(
     await leader
 
     assert (await other.remember(["a"], 60, database.quick, tags=["t"])).value == "new"
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+async def test_a_value_committed_between_the_scripts_of_forget_is_not_served(
+    cache: ResponseCache, raw: Any, after: int
+) -> None:
+    """The server runs these scripts one by one, and others between them."""
+    keys = tenant_of(cache).keys(["a"])
+    database = Database()
+    leader = asyncio.create_task(cache.remember(["a"], 60, database.slow))
+    await database.read.wait()
+    database.content = "new"
+    calls: Any = Forget(keys, 1000).calls()
+    for number, (script, of_keys, arguments) in enumerate(calls):
+        if number == after:
+            database.go.set()
+            await leader
+        told = ["" if each is RUN_ID else each for each in arguments]
+        raw.eval(script.text, len(of_keys), *of_keys, *told)
+    database.go.set()
+    await leader
+
+    assert (await cache.remember(["a"], 60, database.quick)).value == "new"
 
 
 async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_store(

@@ -24,7 +24,10 @@ _FILE = Path(tempfile.mkdtemp(prefix="bookshop-"), "db.sqlite3")
 
 if not settings.configured:
     settings.configure(
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(_FILE)}},
+        DATABASES={
+            "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(_FILE)},
+            "archive": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
+        },
         INSTALLED_APPS=[
             "django.contrib.contenttypes",
             "django.contrib.auth",

