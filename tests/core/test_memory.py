@@ -304,17 +304,25 @@ async def test_an_invalidation_by_this_process_is_seen_at_once(
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
 
 
-@pytest.mark.parametrize("invalidate", ["invalidate", "forget", "clear"])
+@pytest.mark.parametrize(
+    ("invalidate", "loses_data"),
+    [("invalidate", False), ("invalidate", True), ("forget", False), ("clear", False)],
+)
 async def test_an_invalidation_by_another_process_is_heard(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
+    raw_valkey: Any,
     face: Any,
     eventually: Eventually,
     invalidate: str,
+    loses_data: bool,
 ) -> None:
+    """Also if the server has lost all data: what stands in local memory is still there."""
     cache = new_cache(valkey_url, local_bytes=1_000_000)
     other = new_cache(valkey_url)
     await local(cache, face, ["a"], tags=["t"])
+    if loses_data:
+        raw_valkey.flushall()
 
     await {
         "invalidate": lambda: face.invalidate(other, "t"),
