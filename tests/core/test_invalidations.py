@@ -10,10 +10,17 @@ from strawberry_response_cache.core import CacheDetail, CacheStoreError, Respons
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._families import EVERYTHING
 from strawberry_response_cache.core._keys import tag_digests
+from strawberry_response_cache.core.drivers import async_invalidation, sync_invalidation
 from strawberry_response_cache.core.protocol import Clear, Forget, Invalidate
 from tests.conftest import Eventually
 from tests.core.logs import facts_of, ours
-from tests.core.test_invalidations_that_fail import SILENT, Refusing, read
+from tests.core.test_invalidations_that_fail import (
+    FORBIDDEN,
+    NEVER,
+    SILENT,
+    Refusing,
+    read,
+)
 
 
 class Kept:
@@ -172,14 +179,52 @@ async def test_an_invalidation_that_redis_does_not_take_is_queued_or_raised(
     ]
     assert "it is queued and tried again" in errors[0].getMessage()
     assert told == []
-    tries = len(store.deadlines)
-    await invalidate(cache, face, what)
-    assert len(store.deadlines) <= tries + 2, "one is pending already: no caller waits for another"
     store.failure = None
     await eventually(lambda: not tenant_of(cache).has_pending())
     assert (await read(cache, face)).value == "new"
     await cache.aclose()
     assert told == [("t", "u") if what == "tags" else ("*",)]
+
+
+async def test_while_one_is_pending_others_are_queued_without_a_try(
+    new_cache: Callable[..., ResponseCache],
+    face: Any,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A caller would only wait for the same server; what cannot be queued is tried."""
+    for module in (async_invalidation, sync_invalidation):
+        monkeypatch.setattr(module, "REPLAY_INTERVAL", NEVER)
+    cache = new_cache("memory://", invalidate_deadline=0.01)
+    store = put_between(cache, face)
+    store.failure = SILENT
+    await invalidate(cache, face, "tags")
+    await eventually(lambda: 20 in store.deadlines)  # its one replay
+    tries = len(store.deadlines)
+    await invalidate(cache, face, "tags")
+    await invalidate(cache, face, "clear")
+    assert len(store.deadlines) == tries
+    store.failure = None
+    await invalidate(cache, face, "key")
+    assert len(store.deadlines) == tries + 1
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("what", ["tags", "key", "clear"])
+async def test_an_invalidation_that_one_slot_does_not_take_is_not_taken(
+    new_cache: Callable[..., ResponseCache], face: Any, what: str, eventually: Eventually
+) -> None:
+    cache = new_cache("memory://", slots_per_tenant=2)
+    store = put_between(cache, face)
+    store.failure, store.left = FORBIDDEN, 1
+    if what == "key":
+        with pytest.raises(CacheStoreError):
+            await invalidate(cache, face, what)
+        assert len(store.deadlines) == 1
+    else:
+        await invalidate(cache, face, what)
+        await eventually(lambda: not tenant_of(cache).has_pending())
+        assert len(store.deadlines) == 1 + 4, "one try, then every slot twice"
 
 
 async def test_an_invalidation_that_does_not_fit_into_the_queue_raises_and_is_logged(
