@@ -230,7 +230,7 @@ def raw_of(request: pytest.FixtureRequest) -> Iterator[Callable[[ResponseCache],
     with contextlib.ExitStack() as stack:
 
         def client_of(cache: ResponseCache) -> Any:
-            handle = cache._engine.handle
+            handle = tenant_of(cache).engine.handle
             if handle.address != "memory://":
                 return request.getfixturevalue("raw_valkey")
             source: Any = handle._address.source(False)
@@ -283,12 +283,13 @@ def driver_of(cache: ResponseCache, *, synchronous: bool = False) -> Any:
 
     Nothing public shows its flights and connections; tests that have to look at these look here.
     """
-    return cache._engine.sync_driver() if synchronous else cache._engine.async_driver()
+    engine = tenant_of(cache).engine
+    return engine.sync_driver() if synchronous else engine.async_driver()
 
 
 def settings_of(cache: ResponseCache) -> CacheSettings:
     """Return the settings of a cache, which nothing public shows."""
-    return cache._engine.settings
+    return tenant_of(cache).engine.settings
 
 
 class Face:

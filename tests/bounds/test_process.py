@@ -311,5 +311,5 @@ def test_an_event_loop_that_ended_leaves_nothing_behind(
         await asyncio.to_thread(lambda: [asyncio.run(call()) for _ in range(loops)])
 
     asyncio.run(keeps_nothing(work, loops * 10))  # type: ignore[arg-type]
-    assert len(cache._engine._async) <= 1
-    assert len(cache._engine.handle._async) <= 1
+    assert len(tenant_of(cache).engine._async) <= 1
+    assert len(tenant_of(cache).engine.handle._async) <= 1

@@ -170,7 +170,7 @@ async def test_a_queued_invalidation_is_tried_no_longer_once_another_is_pending(
 ) -> None:
     cache, store = make(invalidate_deadline=20)
     await fill(cache, face)
-    space, queue = tenant_of(cache).keyspace, cache._engine.queue
+    space, queue = tenant_of(cache).keyspace, tenant_of(cache).engine.queue
     store.meanwhile = lambda _: queue.add(space, (), FORBIDDEN)
     store.failure, store.left = SILENT, 1
     await invalidate_queued(cache, face, "t")
@@ -240,7 +240,7 @@ async def test_a_caller_replays_no_longer_than_it_may_wait(
     make: Make, face: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, store = make()
-    queue = cache._engine.queue
+    queue = tenant_of(cache).engine.queue
     for tenant in ("a", "b", "c"):
         queue.add(tenant_of(cache.for_tenant(tenant)).keyspace, ("t",), SILENT)
     now = 100.0

@@ -171,7 +171,7 @@ async def test_local_memory_is_not_read_while_an_invalidation_is_pending(
     local_cache: ResponseCache, face: Any
 ) -> None:
     await local(local_cache, face, ["a"])
-    queue = local_cache._engine.queue
+    queue = tenant_of(local_cache).engine.queue
     queue.add(tenant_of(local_cache).keyspace, ("t",), Unavailable("x"))
     running = queue.replay()  # by another caller, who waits for Redis
     next(running)

@@ -266,7 +266,7 @@ async def test_an_error_in_handling_one_answer_does_not_affect_the_others(
     async with asyncio.timeout(60):
         assert await told == (b"PONG",)
     (record,) = ours(caplog.records)
-    address = valkey_cache._engine.handle.place
+    address = tenant_of(valkey_cache).engine.handle.place
     assert f"Handling an answer of Redis at {address} failed (RuntimeError)" in record.getMessage()
     facts_of(record)
     assert SECRET not in caplog.text

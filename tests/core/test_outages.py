@@ -382,7 +382,7 @@ async def test_a_refresh_that_ends_while_the_cache_closes_makes_no_second_driver
     await asyncio.sleep(0)
     go_on.set()
     await closing
-    assert cache._engine.drivers() == []
+    assert tenant_of(cache).engine.drivers() == []
     assert raw_valkey.get(tenant_of(cache).keys(["part"]).entry) is not None
 
 

@@ -451,7 +451,7 @@ def test_a_pending_invalidation_outlives_an_event_loop_that_is_stopped_in_the_mi
         loop = asyncio.new_event_loop()
         server._process.send_signal(signal.SIGSTOP)
         loop.run_until_complete(cache.invalidate("t", queued=True))
-        while cache._engine.queue._replay is None:
+        while tenant_of(cache).engine.queue._replay is None:
             loop.run_until_complete(asyncio.sleep(0))
         server._process.send_signal(signal.SIGCONT)
 

@@ -542,9 +542,9 @@ async def test_an_entry_that_unpacks_to_more_than_the_bound_is_a_miss_and_is_del
     generous = new_cache(url, compress_above=0, max_entry_bytes=10**8)
     await face.remember(generous, ["a"], 60, lambda: large)
     careful = ResponseCache(
-        generous._engine.handle,
+        tenant_of(generous).engine.handle,
         prefix="test",
-        settings=generous._engine.settings.model_copy(update={"max_entry_bytes": 1000}),
+        settings=tenant_of(generous).engine.settings.model_copy(update={"max_entry_bytes": 1000}),
         telemetry=False,
     )
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strawberry_response_cache.core import CacheSettings, RedisHandle, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import living
 from tests.core.logs import LOGGER
 from tests.servers.ports import reserved_port
@@ -157,8 +158,8 @@ PLACES: dict[str, Way] = {
     "forgotten part": lambda c, s: c.forget([s]),
     "prefix": lambda c, s: ResponseCache.from_url("memory://", prefix=f"{s} "),
     "cache": lambda c, s: ResponseCache(s, prefix="p"),
-    "settings": lambda c, s: ResponseCache(c._engine.handle, prefix="p", settings=s),
-    "telemetry": lambda c, s: ResponseCache(c._engine.handle, prefix="p", telemetry=s),
+    "settings": lambda c, s: ResponseCache(tenant_of(c).engine.handle, prefix="p", settings=s),
+    "telemetry": lambda c, s: ResponseCache(tenant_of(c).engine.handle, prefix="p", telemetry=s),
     "setting": lambda c, s: CacheSettings(lease=s),
     "variable": lambda c, s: CacheSettings.from_environment({"RESPONSE_CACHE_LEASE": s}),
     **{

@@ -391,7 +391,7 @@ async def test_failures_are_logged_once_per_interval_with_their_number_and_no_se
             await fail_once()
         ours = [record for record in caplog.records if record.name == "strawberry_response_cache"]
         assert [vars(record)["response_cache.failures"] for record in ours] == [1]
-        cache._engine._failures.interval.end()
+        tenant_of(cache).engine._failures.interval.end()
         await fail_once()
 
     records = [record for record in caplog.records if record.name == "strawberry_response_cache"]
@@ -452,7 +452,7 @@ async def test_an_entry_that_cannot_be_read_is_logged_once_per_interval(
 
     key = await read_damaged()
     await read_damaged()
-    memory_cache._engine.limits.log_unreadable.end()
+    tenant_of(memory_cache).engine.limits.log_unreadable.end()
     await read_damaged()
     first, second = caplog.records
     assert {each.levelname for each in caplog.records} == {"WARNING"}

@@ -181,7 +181,7 @@ async def test_failing_commits_are_logged_once_per_interval_with_their_number(
     with caplog.at_level(logging.DEBUG, "strawberry_response_cache"):
         for number in range(4):
             if number == 3:
-                unhurried._engine._failures.interval.end()
+                tenant_of(unhurried).engine._failures.interval.end()
             proxy.heal()
             response = await callers.remember(unhurried, [str(number)], 60, generate)
             assert response.detail is CacheDetail.STORE_FAILURE

@@ -141,13 +141,13 @@ async def test_leases_that_are_refused_are_logged_once_per_interval_with_their_n
     REFUSALS[refusal](raw)
     for number in range(20):
         await callers.remember(spare, [str(number)], 600, lambda: "generated")
-    spare._engine._failures._refusals.end()  # the next interval
+    tenant_of(spare).engine._failures._refusals.end()  # the next interval
     await callers.remember(spare, ["a"], 600, lambda: "generated")
 
     told = [record for record in ours(caplog.records) if "takes no lease" in record.message]
     assert [facts_of(record)["response_cache.failures"] for record in told] == [1, 20]
     for record in told:
         facts, text = facts_of(record), record.getMessage()
-        assert f"Redis at {spare._engine.handle.place} takes no lease" in text
+        assert f"Redis at {tenant_of(spare).engine.handle.place} takes no lease" in text
         assert facts["error.type"] == ("full" if refusal == "full" else "read_only")
         assert ("out of memory" if refusal == "full" else "is a replica") in text

@@ -339,9 +339,9 @@ async def test_an_invalidation_stops_trying_when_another_of_its_tenant_is_pendin
 ) -> None:
     cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=60)
     trying = asyncio.create_task(queue_invalidation(cache, face, callers))
-    failures = cache._engine._failures.interval
+    failures = tenant_of(cache).engine._failures.interval
     await eventually(lambda: failures._number)
-    cache._engine.queue.add(tenant_of(cache).keyspace, ("t",), WHY)
+    tenant_of(cache).engine.queue.add(tenant_of(cache).keyspace, ("t",), WHY)
 
     async with asyncio.timeout(30):
         await trying

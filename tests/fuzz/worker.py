@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.redis.subscriber import Heartbeat
 from tests.fuzz import checker as kinds
 from tests.fuzz.checker import Judge, Moment
@@ -149,8 +150,8 @@ async def _work(
 
 async def _nothing_is_left(cache: ResponseCache, checker: Judge) -> None:
     """Check that callers who are gone have left nothing in this process."""
-    async_flights = cache._engine.async_driver().flights
-    sync_flights = cache._engine.sync_driver().flights
+    async_flights = tenant_of(cache).engine.async_driver().flights
+    sync_flights = tenant_of(cache).engine.sync_driver().flights
     await _expect(lambda: not len(async_flights), "flights of tasks", checker)
     await _expect(lambda: not len(sync_flights), "flights of threads", checker)
     closing = asyncio.ensure_future(cache.aclose())

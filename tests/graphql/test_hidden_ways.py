@@ -24,6 +24,7 @@ from strawberry_response_cache import (
     ResponseCacheExtension,
     cache_control,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import joined
 from tests.graphql.ledger import Ledger, outcome, reason, status
 
@@ -451,8 +452,8 @@ def test_the_driver_of_an_event_loop_that_ended_is_dropped() -> None:
 
     for _ in range(5):
         asyncio.run(main())
-    assert len(cache._engine._async) == 1
-    assert len(cache._engine.handle._async) == 1
+    assert len(tenant_of(cache).engine._async) == 1
+    assert len(tenant_of(cache).engine.handle._async) == 1
 
 
 def test_a_schema_that_is_dropped_is_not_kept(memory_cache: ResponseCache) -> None:

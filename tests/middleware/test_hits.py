@@ -12,6 +12,7 @@ from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 
 from strawberry_response_cache import ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.middleware import _seen
 from strawberry_response_cache.middleware._requests import asked_by
 from tests.middleware.service import RUNS, TITLES, Shop, call
@@ -201,7 +202,7 @@ async def test_nothing_is_answered_while_an_invalidation_is_pending(
 ) -> None:
     shop = make()
     assert await shop.is_answered_in_front()
-    queue = memory_cache._engine.queue
+    queue = tenant_of(memory_cache).engine.queue
     monkeypatch.setattr(queue, "has_pending", lambda _: True)
     monkeypatch.setattr(queue, "is_unattended", lambda: False)
     entered = shop.entered

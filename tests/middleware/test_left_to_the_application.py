@@ -15,6 +15,7 @@ from strawberry.extensions import AddValidationRules
 
 from strawberry_response_cache import ResponseCache, cache_control
 from strawberry_response_cache.asgi import GraphQL
+from strawberry_response_cache.core._cache import tenant_of
 from tests.middleware import service
 from tests.middleware.service import RUNS, TITLES, Message, Shop, call, header_of
 
@@ -337,7 +338,7 @@ async def test_what_is_refreshed_early_is_left_to_the_application(
     monkeypatch.setattr(service, "header_of", read_slowly)
     shop = make()
     assert await shop.is_answered_in_front()
-    object.__setattr__(memory_cache._engine.limits, "early_refresh", 1e9)
+    object.__setattr__(tenant_of(memory_cache).engine.limits, "early_refresh", 1e9)
     assert RUNS["book"] == 1
     entered = shop.entered
     await shop.call()

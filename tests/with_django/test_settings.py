@@ -148,7 +148,8 @@ settings.configure(
 django.setup()
 from strawberry_response_cache.django import get_cache
 print(get_cache().remember_sync(["a"], 60, lambda: 1).status.value)
-engine = get_cache()._engine
+from strawberry_response_cache.core._cache import tenant_of
+engine = tenant_of(get_cache()).engine
 import atexit
 atexit._run_exitfuncs()
 print(engine._sync)

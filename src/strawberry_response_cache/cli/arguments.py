@@ -11,6 +11,7 @@ import typer
 from strawberry_response_cache.cli.inputs import BadArgumentError, schema_of
 from strawberry_response_cache.cli.terminal import Terminal, speaking
 from strawberry_response_cache.core import CacheSettings, RedisHandle, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._environment import PREFIX, URL
 from strawberry_response_cache.graphql._options import options_of
 
@@ -74,7 +75,7 @@ def opened(terminal: Terminal, where: CacheLocation) -> Iterator[ResponseCache]:
     """
     is_of_project = where == CacheLocation() and terminal.cache is not None
     cache = _cache_of(terminal, where)
-    if cache._engine.handle.address == "memory://":  # noqa: SLF001 - not a thing to ask of a cache
+    if tenant_of(cache).engine.handle.address == "memory://":
         msg = "memory:// is a server inside each process: this one cannot reach the others."
         raise BadArgumentError(msg)
     try:

@@ -44,7 +44,7 @@ def ping(
 ) -> None:
     """Ask each server what it is, how far away, and whether it is set up well for a cache."""
     with asked(context, CacheLocation(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
-        settings = cache._engine.settings  # noqa: SLF001 - not a thing to ask of a cache
+        settings = tenant_of(cache).engine.settings
         found = [
             (server, list(advice_on_server(server, settings.read_deadline)))
             for server in Inspection(cache).servers()

@@ -37,6 +37,7 @@ class Tenant:
     """The entries of one cache or tenant, for clients with a serializer of their own.
 
     Attributes:
+        engine: As given: the drivers and what they share.
         keyspace: As given.
         name: The cache's prefix.
         tenant_hash: What tells the tenant from others outside of Redis; empty without a tenant.
@@ -47,7 +48,7 @@ class Tenant:
     """
 
     def __init__(self, engine: Engine, keyspace: Keyspace, invalidations: Invalidations) -> None:
-        self._engine = engine
+        self.engine = engine
         self.keyspace = keyspace
         self._invalidations = invalidations
         self.name = keyspace.prefix
@@ -73,23 +74,23 @@ class Tenant:
     @property
     def identity(self) -> tuple[int, Keyspace]:
         """A value that is equal for two objects with the same entries."""
-        return id(self._engine), self.keyspace
+        return id(self.engine), self.keyspace
 
     def has_pending(self) -> bool:
         """Whether an invalidation of this tenant is queued, because Redis has not taken it yet."""
-        return self._engine.queue.has_pending(self.keyspace)
+        return self.engine.queue.has_pending(self.keyspace)
 
     def memory(self) -> Memory | None:
         """Return the running loop's local memory; None if its entries cannot be served directly."""
-        return self._engine.async_driver().memory if self._may_serve_locally() else None
+        return self.engine.async_driver().memory if self._may_serve_locally() else None
 
     def memory_sync(self) -> Memory | None:
         """Return the local memory of the threads; the sync form of `memory`."""
-        return self._engine.sync_driver().memory if self._may_serve_locally() else None
+        return self.engine.sync_driver().memory if self._may_serve_locally() else None
 
     def _may_serve_locally(self) -> bool:
         """Whether there is local memory, and an entry can be served directly."""
-        return self._engine.has_memory and self._may_serve()
+        return self.engine.has_memory and self._may_serve()
 
     def _may_serve(self) -> bool:
         """Whether no invalidation is pending, and the caller runs in no generator."""
@@ -119,7 +120,7 @@ class Tenant:
             prefetched: The prefetched entries of the execution.
             budget: How long it may wait for others, together with all that shares it; None for its own.
         """
-        driver = self._engine.async_driver()
+        driver = self.engine.async_driver()
         is_pending = await self._invalidations.are_pending()
         call = self._call(
             keys,
@@ -145,7 +146,7 @@ class Tenant:
         budget: WaitBudget | None = None,
     ) -> CachedResponse[T]:
         """Return a value; the sync form of `run`."""
-        driver, budget = self._engine.sync_driver(), _budget_of_threads(budget)
+        driver, budget = self.engine.sync_driver(), _budget_of_threads(budget)
         is_pending = self._invalidations.are_pending_sync()
         call = self._call(
             keys,
@@ -172,7 +173,7 @@ class Tenant:
 
         It becomes a part of what the caller generates, as in `run`, which has the same arguments.
         """
-        driver = self._engine.async_driver()
+        driver = self.engine.async_driver()
         call = self._call(keys, serializer, driver, subject, prefetched=prefetched)
         flow = generate_alone(call, CacheDetail.UNCACHEABLE)
         return (await driver.run(flow, generator, subject)).value
@@ -187,7 +188,7 @@ class Tenant:
         prefetched: Prefetched | None = None,
     ) -> T:
         """Generate a value that is not stored; the sync form of `generate`."""
-        driver = self._engine.sync_driver()
+        driver = self.engine.sync_driver()
         call = self._call(keys, serializer, driver, subject, prefetched=prefetched)
         flow = generate_alone(call, CacheDetail.UNCACHEABLE)
         return driver.run(flow, generator, subject).value
@@ -212,7 +213,7 @@ class Tenant:
             prefetched: As in `run`.
             budget: As in `run`; None for one of each key.
         """
-        driver = self._engine.async_driver()
+        driver = self.engine.async_driver()
         is_pending = await self._invalidations.are_pending()
         asked = zip(keys, serializers, strict=True)
         calls = [
@@ -234,7 +235,7 @@ class Tenant:
         budget: WaitBudget | None = None,
     ) -> Mapping[int, CachedResponse[T] | Exception]:
         """Return many values; the sync form of `run_many`."""
-        driver, budget = self._engine.sync_driver(), _budget_of_threads(budget)
+        driver, budget = self.engine.sync_driver(), _budget_of_threads(budget)
         is_pending = self._invalidations.are_pending_sync()
         asked = zip(keys, serializers, strict=True)
         calls = [
@@ -266,7 +267,7 @@ class Tenant:
         """
         if not self._may_serve():
             return None
-        driver, limits = self._engine.async_driver(), self._engine.limits
+        driver, limits = self.engine.async_driver(), self.engine.limits
         memory = driver.memory
         ticket = 0 if memory is None else memory.ticket()
         answer = await driver.lookups.find(limits.reading(keys), subject)
@@ -301,8 +302,8 @@ class Tenant:
             if first:
                 prefetched.begin_without_clock(self.keyspace)
         else:
-            driver, log = self._engine.async_driver(), self._engine.invalidated
-            memory, limits, since = driver.memory, self._engine.limits, log.ticket()
+            driver, log = self.engine.async_driver(), self.engine.invalidated
+            memory, limits, since = driver.memory, self.engine.limits, log.ticket()
             ticket = 0 if memory is None else memory.ticket()
             effects = prefetched.effects(keys, limits, self.keyspace, first=first)
             while effects:
@@ -326,9 +327,9 @@ class Tenant:
             if first:
                 prefetched.begin_without_clock(self.keyspace)
         else:
-            driver, log = self._engine.sync_driver(), self._engine.invalidated
+            driver, log = self.engine.sync_driver(), self.engine.invalidated
             since = log.ticket()
-            effects = prefetched.effects(keys, self._engine.limits, self.keyspace, first=first)
+            effects = prefetched.effects(keys, self.engine.limits, self.keyspace, first=first)
             while effects:
                 answers = driver.ask_all(effects, subject)
                 effects = prefetched.take(effects, answers, self.keyspace, log, since)
@@ -340,16 +341,16 @@ class Tenant:
         within = _without_collector(prefetched)
         return ReadyEntries(
             prefetched=prefetched,
-            memory=self._memory_for(within, self._engine.async_driver()),
+            memory=self._memory_for(within, self.engine.async_driver()),
             within=within,
-            early_refresh=self._engine.limits.early_refresh,
+            early_refresh=self.engine.limits.early_refresh,
         )
 
     # -- The arguments of the algorithm --------------------------------------------------------------
 
     def wait_budget(self) -> WaitBudget:
         """Return a new budget for waiting for others."""
-        return WaitBudget(self._engine.settings.wait_budget)
+        return WaitBudget(self.engine.settings.wait_budget)
 
     def _call(
         self,
@@ -367,7 +368,7 @@ class Tenant:
             keys,
             serializer,
             driver.flights,
-            self._engine.limits,
+            self.engine.limits,
             budget or self.wait_budget(),
             within,
             self._memory_for(within, driver),

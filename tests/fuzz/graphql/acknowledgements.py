@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._queue import InvalidationQueue
 from tests.fuzz.graphql.world import TENANTS
 from tests.fuzz.truth import Truth
@@ -62,4 +63,4 @@ class Acknowledgements:
 
     def _has_pending(self, tenant: str) -> bool:
         cache = self._caches[tenant]
-        return _has_pending(cache._engine.queue, cache._keyspace)
+        return _has_pending(tenant_of(cache).engine.queue, cache._keyspace)
