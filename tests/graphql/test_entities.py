@@ -48,7 +48,14 @@ def products(*upcs: str) -> list[dict[str, Any]]:
 class Shop:
     """A federated schema with a cache, its world, and who asks."""
 
-    def __init__(self, cache: ResponseCache, form: Form | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        cache: ResponseCache,
+        form: Form | None = None,
+        *,
+        made_with: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
         chosen: dict[str, Any] = {
             "tenant": None,
             "session": lambda context: context.user,
@@ -57,7 +64,7 @@ class Shop:
         } | options
         self.world = World()
         self.extension = ResponseCacheExtension(cache, **chosen)
-        self.schema = federated(form or Form(), extensions=[self.extension])
+        self.schema = federated(form or Form(), extensions=[self.extension], **(made_with or {}))
         assert self.extension.check(self.schema) == () or "max_ttl" in options
 
     async def ask(
@@ -520,15 +527,11 @@ async def test_code_that_answers_in_place_of_an_error_keeps_objects_from_being_s
         def handle(self, exception: KeyError, *, field: Any, info: Any) -> Gone:
             return Gone(message="gone")
 
-    world = World()
-    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
-    schema = federated(Form(), extensions=[extension], exception_handlers=[Handler()])
+    shop = Shop(memory_cache, made_with={"exception_handlers": [Handler()]})
     for _ in range(2):
-        variables = {"of": products("a")}
-        context = Asking(world, "alice", "en")
-        result = await schema.execute(NAMED, variables, context_value=context)
-        assert outcome(result)["status"] == "bypass"
-    assert world.runs["? a"] == 2
+        told = outcome(await shop.ask(NAMED, products("a")))
+        assert (told["status"], told["reason"]) == ("bypass", "custom_code")
+    assert shop.ran("? a") == 2
 
 
 @pytest.mark.combined
@@ -606,22 +609,26 @@ def test_explain_tells_the_shortest_ttl_and_any_type_that_is_private_or_has_a_pr
         assert silent.reason is Reason.RESOLVER_WITHOUT_HINT
 
 
+@pytest.mark.combined
+@pytest.mark.parametrize(
+    "query",
+    [
+        QUERY % "... on Product { upc @marked }",
+        QUERY.replace(") {", ") @marked {", 1) % "... on Product { upc }",
+    ],
+)
 async def test_no_object_is_looked_up_for_an_operation_with_another_directive(
-    memory_cache: ResponseCache,
+    memory_cache: ResponseCache, query: str
 ) -> None:
-    @strawberry.directive(locations=[DirectiveLocation.FIELD])
+    @strawberry.directive(locations=[DirectiveLocation.FIELD, DirectiveLocation.QUERY])
     def marked(value: DirectiveValue[str]) -> str:
         return f"{value}!"
 
-    world = World()
-    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
-    schema = federated(Form(), extensions=[extension], directives=[marked])
-    query = QUERY % "... on Product { upc @marked }"
+    shop = Shop(memory_cache, made_with={"directives": [marked]})
     for _ in range(2):
-        variables, context = {"of": products("a")}, Asking(world, "alice", "en")
-        result = await schema.execute(query, variables, context_value=context)
-        assert (outcome(result)["status"], outcome(result).get("fields")) == ("bypass", None)
-    assert world.runs["? a"] == 2
+        told = outcome(await shop.ask(query, products("a")))
+        assert (told["status"], told.get("fields")) == ("bypass", None)
+    assert shop.ran("? a") == 2
 
 
 @pytest.mark.exhaustive
