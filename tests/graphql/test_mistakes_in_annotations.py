@@ -95,6 +95,11 @@ WRONG: list[tuple[Callable[[], strawberry.Schema], str, str]] = [
         "Query.x",
         "names the parent",
     ),
+    (
+        lambda: schema_of(x=resolved(ttl=60, tags=["a:{args.top}:{parent.id}"])),
+        "Query.x",
+        "names the parent",
+    ),
     (lambda: schema_of(x=resolved(ttl=60, tags=["a:{args.no}"])), "Query.x", "tags[0]"),
     (lambda: schema_of(x=resolved(ttl=60, vary=["locale"])), "Query.x", "vary names 'locale'"),
     (

@@ -1,0 +1,37 @@
+"""The switch in the environment turns the cache off, and nothing that is not understood leaves it on."""
+
+import pytest
+
+from strawberry_response_cache import CacheConfigurationError
+from strawberry_response_cache.core._environment import is_switched_on
+
+SWITCH = "RESPONSE_CACHE_ENABLED"
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("word", ["", "1", "true", "yes", "on", "True", " ON "])
+def test_words_that_leave_the_cache_on(word: str) -> None:
+    assert is_switched_on({SWITCH: word})
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("word", ["0", "false", "no", "off", "OFF", " No "])
+def test_words_that_turn_the_cache_off(word: str) -> None:
+    assert not is_switched_on({SWITCH: word})
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("word", ["2", "y", "enabled", "o n", "none"])
+def test_a_word_that_is_not_understood_is_an_error(word: str) -> None:
+    with pytest.raises(CacheConfigurationError, match=SWITCH):
+        is_switched_on({SWITCH: word})
+
+
+def test_the_environment_of_the_process_counts_where_no_other_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SWITCH, "0")
+    assert not is_switched_on()
+    assert is_switched_on({})
+    monkeypatch.delenv(SWITCH)
+    assert is_switched_on()
