@@ -1,6 +1,7 @@
 """Local memory: bounded, coherent with invalidations, and empty whenever it cannot be trusted."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._pub_sub import Hearers, hear
@@ -335,6 +337,31 @@ async def test_an_invalidation_by_another_process_is_heard(
     assert memory is not None
     await eventually(lambda: len(memory) == 0)
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
+
+
+async def test_a_run_that_another_process_outdates_is_joined_by_nobody(
+    new_cache: Callable[..., ResponseCache], face: Any, eventually: Eventually
+) -> None:
+    cache = new_cache("memory://", local_bytes=1_000_000)
+    other = ResponseCache(cache._engine.handle, prefix="test", telemetry=False)
+    await local(cache, face, ["heard"])
+    flights, entry = face.driver(cache).flights, tenant_of(cache).keys(["a"]).entry
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        go_on.wait()
+        return "old"
+
+    leader = face.begin(cache, ["a"], 60, slow, tags=["t"])
+    await eventually(begun.is_set)
+    await face.invalidate(other, "another")
+    assert flights.is_open(entry)
+    await face.invalidate(other, "t")
+    await eventually(lambda: not flights.is_open(entry))
+    go_on.set()
+    assert (await leader).value == "old"
+    assert (await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])).value == "new"
 
 
 async def test_a_subscription_that_is_cut_empties_local_memory(
