@@ -144,9 +144,9 @@ def test_nothing_is_named_that_is_right(make: Callable[[], strawberry.Schema]) -
 
 def test_names_of_vary_are_told_where_the_extension_knows_some() -> None:
     schema = schema_of(x=resolved(ttl=60, vary=["locale", "currency"]))
-    [one] = mistakes(schema, ["currency", "zone"])
+    [one] = mistakes(schema, ["zone", "currency", "d", "e", "f"])
     assert "vary names 'locale'" in one
-    assert "(defined: currency, zone)" in one
+    assert "(defined: currency, d, e, f, zone)" in one
     assert [each.count("(defined: none)") for each in mistakes(schema)] == [1, 1]
     assert mistakes(schema, None) == [], "without an extension, none is known"
 
@@ -162,6 +162,29 @@ def test_a_directive_that_is_no_hint_is_a_mistake_of_its_type() -> None:
 def test_names_of_vary_above_a_type_are_told_of_the_type() -> None:
     item = cache_control(ttl=60, vary=["locale"])(made("Item", x=resolved(ttl=1)))
     assert any(each.startswith("Item: vary names 'locale'") for each in mistakes(with_item(item)))
+
+
+def test_a_directive_that_is_no_hint_is_a_mistake_of_its_field() -> None:
+    wrong: Any = cache_control
+    field = strawberry.field(resolver=lambda: 1, graphql_type=int, directives=[wrong])
+    assert any(each.startswith("Query.x: ") for each in mistakes(schema_of(x=field)))
+
+
+@strawberry.input
+class Chosen:
+    number: int
+
+
+def choose(chosen: Chosen, ids: list[int]) -> int:
+    return chosen.number
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("tag", ["Item:{args.chosen.no}", "{args.ids}"])
+def test_a_tag_that_a_mutation_can_never_invalidate_is_a_mistake_of_it(tag: str) -> None:
+    mutation = made("Mutation", x=invalidates(tag)(strawberry.mutation(resolver=choose)))
+    found = mistakes(schema_of(mutation=mutation))
+    assert [each.partition(":")[0] for each in found] == ["Mutation.x"]
 
 
 def test_all_mistakes_are_named_at_once() -> None:

@@ -217,6 +217,25 @@ def test_debug_decides_whether_responses_tell_and_fields_are_noted(
     assert (options.says_nothing, options.notes_fields) == (is_silent, notes)
 
 
+@pytest.mark.combined
+@pytest.mark.parametrize(
+    ("enabled", "is_off"), [(True, False), (False, True), (lambda _: True, False)]
+)
+def test_only_false_turns_the_cache_off_for_the_process(
+    memory_cache: ResponseCache, enabled: Any, *, is_off: bool
+) -> None:
+    options = options_of(memory_cache, enabled=enabled)
+    assert (options.off is not None) is is_off
+    assert options.off is None or options.off.reason is Reason.DISABLED
+
+
+def test_responses_tell_nothing_without_headers_and_tell_gateways_of_tags(
+    memory_cache: ResponseCache,
+) -> None:
+    assert options_of(memory_cache, headers=False).says_nothing
+    assert not options_of(memory_cache, cdn_tags=["apolloCacheTags"]).says_nothing
+
+
 def test_who_watches_makes_fields_noted(memory_cache: ResponseCache) -> None:
     options = options_of(memory_cache)
     options.watchers = (lambda _: None,)

@@ -50,8 +50,7 @@ class _Mistakes:
 
     def all(self) -> Iterator[str]:
         for named in self._schema.type_map.values():
-            if not named.name.startswith("__"):
-                yield from self._of_type(named)
+            yield from self._of_type(named)
         for rule in self._rules.fields():
             parent = rule.coordinate.partition(".")[0]
             yield from self._of_field(rule, self._roots.get(parent))
@@ -94,7 +93,7 @@ class _Mistakes:
             yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."
         if root == "query" and rule.key is not None:
             yield f"{rule.coordinate}: a root field has no parent; remove its key."
-        if root is None and rule.by_itself and rule.key is None and _requires(rule.graphql_field):
+        if rule.by_itself and rule.key is None and _requires(rule.graphql_field):
             yield (
                 f"{rule.coordinate}: it requires fields that come with the representation, and the id does "
                 "not say what they hold; write cache_control(..., key=...) with a function of the parent "
