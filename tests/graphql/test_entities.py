@@ -306,6 +306,53 @@ async def test_an_object_that_cannot_be_told_in_a_key_is_resolved_each_time_besi
     assert {*memory_cache.statistics().bypasses} == {"variables"}
 
 
+async def _later(found: Any) -> Any:
+    if found is None:
+        raise ValueError(BROKEN)
+    return found
+
+
+def _raises(_: object) -> Any:
+    raise ValueError(BROKEN)
+
+
+RESOLVED: dict[str, Callable[[list[Any]], Any]] = {
+    "raises": _raises,
+    "raises later": lambda _: _later(None),
+    "a list later": _later,
+    "a tuple": tuple,
+    "too few": lambda found: found[:1],
+    "nothing": lambda _: None,
+}
+"""What another resolver of `_entities` makes of the list that Strawberry's returns."""
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("resolved", RESOLVED)
+async def test_whatever_the_resolver_of_all_objects_does_is_answered_as_without_a_cache(
+    memory_cache: ResponseCache, resolved: str, way: str
+) -> None:
+    if way == "execute_sync" and "later" in resolved:
+        pytest.skip("nothing is awaited there")
+    shop, plain = Shop(memory_cache), federated(Form())
+    schemas = (shop.schema, plain)
+    for schema in schemas:
+        definition: Any = schema._schema.type_map["Query"]
+        field = definition.fields["_entities"]
+
+        def resolve(*given: Any, original: Any = field.resolve, **named: Any) -> Any:
+            return RESOLVED[resolved](original(*given, **named))
+
+        field.resolve = resolve
+    for upcs in ("ab", "bca"):
+        answers = []
+        for shop.schema in schemas:
+            result = await shop.ask(NAMED, products(*upcs), way=way)
+            answers.append((result.data, [each.formatted for each in result.errors or ()]))
+        assert answers[0] == answers[1]
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("is_after", [False, True])

@@ -45,6 +45,18 @@ class Item:
         restrict_cache(info, scope=CacheScope.PRIVATE)
         return f"{info.context['session']}: {self.id}"
 
+    @cache_control(ttl=600)
+    @strawberry.field
+    async def tagged(self, info: strawberry.Info) -> int:
+        info.context["resolved"].append(self.id)
+        restrict_cache(info, tags=["found"])
+        return self.id
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def chosen(self, numbers: list[int]) -> str:
+        return f"{self.id} of {numbers}"
+
     @strawberry.field
     async def loaded(self, info: strawberry.Info) -> int:
         return int(await info.context["loader"].load(self.id))
@@ -66,6 +78,29 @@ class Query:
         return [None if number == 2 else Item(id=number) for number in range(count)]
 
 
+@strawberry.type
+class Shelf:
+    id: int
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def items(self) -> list[Item]:
+        return [Item(id=number) for number in range(4)]
+
+
+@strawberry.type
+class Shelves(Query):
+    @strawberry.field
+    def shelf(self) -> Shelf:
+        return Shelf(id=1)
+
+    @strawberry.field
+    def bound(self, info: strawberry.Info) -> list[Item]:
+        """Bind a variable anew before the list is completed."""
+        info.variable_values["of"] = [9]
+        return [Item(id=number) for number in range(4)]
+
+
 class Shop:
     """A schema over a cache, and what its resolvers did."""
 
@@ -74,7 +109,7 @@ class Shop:
         self.resolved: list[int] = []
         self.loads: list[list[int]] = []
         self._schema = strawberry.Schema(
-            Query,
+            Shelves,
             extensions=[
                 ResponseCacheExtension(
                     cache, tenant=None, session=lambda context: context["session"], **options
@@ -270,3 +305,33 @@ async def test_debug_counts_the_hits_of_a_level(quick_cache: ResponseCache) -> N
     (told,) = (result.extensions or {})["responseCache"]["fields"]
     assert (told["field"], told["status"], told["count"]) == ("Item.price", "hit", 19)
     assert told["limitedBy"] == "Item.price"
+
+
+async def test_what_holds_a_level_has_the_tags_of_its_hits(quick_cache: ResponseCache) -> None:
+    shop, query = Shop(quick_cache), "{ shelf { items { tagged } } }"
+
+    async def wait() -> None:
+        return None
+
+    await shop.ask("{ later { tagged } }", wait=wait)
+    await shop.ask(query)
+    assert shop.resolved == []
+    await quick_cache.invalidate("found")
+    await shop.ask(query)
+    assert sorted(shop.resolved) == [0, 1, 2, 3]
+
+
+async def test_a_level_after_a_variable_was_bound_anew_is_not_answered_with_what_was_sent(
+    quick_cache: ResponseCache,
+) -> None:
+    shop, sent = Shop(quick_cache), {"of": [1]}
+    query = "query ($of: [Int!]!) { later { chosen(numbers: $of) } }"
+
+    async def wait() -> None:
+        return None
+
+    await shop.ask(query, wait=wait, variable_values=sent)
+    data = await shop.ask(
+        "query ($of: [Int!]!) { bound { chosen(numbers: $of) } }", variable_values=sent
+    )
+    assert [each["chosen"] for each in data["bound"]] == [f"{n} of [9]" for n in range(4)]
