@@ -10,7 +10,8 @@ import pytest
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
-from strawberry_response_cache.core.algorithm.parts import Part, Parts
+from strawberry_response_cache.core.algorithm.parts import Part, Parts, unfit_part
+from strawberry_response_cache.core.protocol.entry import ValueRecording
 from tests.conftest import driver_of
 
 
@@ -393,3 +394,19 @@ def test_a_generator_that_has_ended_gets_no_more_parts() -> None:
     parts.end()
     parts.add(Part(keys, (), 1000, meta="late"))
     assert parts.metas == frozenset()
+
+
+def test_a_part_that_failed_apart_concerns_a_recording_only_if_something_else_read_it() -> None:
+    """The fields of a failed run are stored one by one: a field that failed is a part of the run, and of no other field."""
+    space = Keyspace("test")
+    recording = ValueRecording(b"value", 1000)
+    failed = unfit_part(space.keys(["failed"]))
+    parts = Parts()
+    parts.add(failed)
+
+    def folded() -> object:
+        return parts.fold(recording, space.keys(["field"]), None, frozenset({failed.keys.entry}))
+
+    assert folded() == (recording, None)
+    parts.add(failed)
+    assert folded() is None
