@@ -1,5 +1,7 @@
 """Answers made of answers: a whole has the tags of its parts and does not outlive them."""
 
+import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core.algorithm.parts import Part, Parts, unfit_part
 from strawberry_response_cache.core.protocol.entry import ValueRecording
-from tests.conftest import driver_of
+from tests.conftest import driver_of, living
 
 
 @pytest.fixture
@@ -410,3 +412,33 @@ def test_a_part_that_failed_apart_concerns_a_recording_only_if_something_else_re
     assert folded() == (recording, None)
     parts.add(failed)
     assert folded() is None
+
+
+async def test_a_task_that_outlives_its_generator_leaves_no_parts_behind(
+    memory_cache: ResponseCache,
+) -> None:
+    """A generator may start a task that reads the cache for as long as the process runs."""
+    ended, has_read, goes_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def part() -> str:
+        return "part"
+
+    async def read() -> None:
+        await ended.wait()
+        for number in range(20):
+            await memory_cache.remember([str(number)], 60, part)
+        has_read.set()
+        await goes_on.wait()
+
+    async def generate() -> str:
+        tasks.append(asyncio.create_task(read()))
+        return "whole"
+
+    await memory_cache.remember(["whole"], 60, generate)
+    ended.set()
+    await has_read.wait()
+    gc.collect()
+    assert [each for each in living() if isinstance(each, Part)] == []
+    goes_on.set()
+    await asyncio.gather(*tasks)
