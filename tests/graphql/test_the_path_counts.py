@@ -408,6 +408,7 @@ NOT_STORED = {
 }
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize("query", NOT_STORED)
 async def test_a_field_below_something_that_is_not_stored_is_neither_read_nor_stored(
     shop: BothWays, memory_cache: ResponseCache, way: str, query: str
