@@ -150,3 +150,12 @@ async def test_a_method_that_the_user_replaced_on_the_schema_is_called(
     for _ in range(2):
         assert (await schema.execute(READ, context_value={"stock": 5})).errors is None
     assert len(made) == 2
+
+
+def test_one_extension_caches_each_of_many_schemas(memory_cache: ResponseCache) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    for number in range(6):
+        schema = strawberry.Schema(Query, extensions=[extension])
+        query = f"query Q{number} {{ item {{ stock }} }}"
+        answers = [schema.execute_sync(query, context_value={"stock": 1}) for _ in range(2)]
+        assert [*map(status, answers)] == ["miss", "hit"], number

@@ -112,3 +112,21 @@ async def test_headers_that_are_added_inside_count_as_the_applications(
     for _ in range(4):
         assert (await shop.call()).headers["cache-control"] == "private, max-age=60"
     assert shop.entered == 4
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_hit_with_which_a_cookie_is_sent_is_not_to_be_stored(
+    make: Callable[..., Shop], method: str
+) -> None:
+    """Whatever was said of the same entry just before, to a request whose session stays as it is."""
+    shop = make(vary_headers={"tenant": ["X-Tenant"]})
+    same, changed = Session(), Session(user="alice")
+    changed.modified = True
+    for _ in range(3):
+        before = await shop.call(method=method, scope={"session": same})
+    entered = shop.entered
+    hit = await shop.call(method=method, scope={"session": changed})
+    after = await shop.call(method=method, scope={"session": same})
+    assert shop.entered == entered
+    assert hit.headers["cache-control"] == "no-store"
+    assert before.headers["cache-control"] == after.headers["cache-control"] == "public, max-age=60"
