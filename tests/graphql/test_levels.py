@@ -296,15 +296,21 @@ async def test_a_level_does_not_hold_up_the_loaders_beside_it(quick_cache: Respo
     assert shop.resolved == []
 
 
-async def test_debug_counts_the_hits_of_a_level(quick_cache: ResponseCache) -> None:
-    extension = ResponseCacheExtension(quick_cache, tenant=None, debug=True)
+@pytest.mark.parametrize(("field", "scope"), [("price", "PUBLIC"), ("mine", "PRIVATE")])
+async def test_debug_counts_the_hits_of_a_level(
+    quick_cache: ResponseCache, field: str, scope: str
+) -> None:
+    extension = ResponseCacheExtension(
+        quick_cache, tenant=None, session=lambda context: context["session"], debug=True
+    )
     schema = strawberry.Schema(Query, extensions=[extension])
     for _ in range(2):
-        context: dict[str, Any] = {"resolved": [], "session": None}
-        result = await schema.execute(listed("price", 20), context_value=context)
+        context: dict[str, Any] = {"resolved": [], "session": "alice"}
+        result = await schema.execute(listed(field, 20), context_value=context)
     (told,) = (result.extensions or {})["responseCache"]["fields"]
-    assert (told["field"], told["status"], told["count"]) == ("Item.price", "hit", 19)
-    assert told["limitedBy"] == "Item.price"
+    assert (told["field"], told["status"], told["count"]) == (f"Item.{field}", "hit", 19)
+    assert (told["limitedBy"], told["scope"]) == (f"Item.{field}", scope)
+    assert 59 <= told["age"] + told["ttl"] <= 60
 
 
 async def test_what_holds_a_level_has_the_tags_of_its_hits(quick_cache: ResponseCache) -> None:
