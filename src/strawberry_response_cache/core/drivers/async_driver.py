@@ -121,7 +121,7 @@ class AsyncDriver:
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
         self._packing = Packing()
-        self.lookups = SharedLookups(transport, settings)
+        self.lookups = SharedLookups(transport, settings, self._packing)
         self._housekeeping = AsyncHousekeeping(
             self.lookups.submit, transport.recoveries, settings.cache.lease, self.pub_sub.wake
         )

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.drivers.driving import DriverSettings, set_once
 from strawberry_response_cache.core.drivers.measuring import measure_all, measure_lookups, report
+from strawberry_response_cache.core.drivers.packing import AT_ONCE, Packing
 from strawberry_response_cache.core.protocol import (
     AnyLookup,
     Effect,
@@ -65,9 +66,13 @@ class SharedLookups:
     Args:
         transport: Sends the effects.
         settings: The counters and the observer.
+        packing: Unpacks large entries.
     """
 
-    def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
+    def __init__(
+        self, transport: AsyncTransport, settings: DriverSettings, packing: Packing
+    ) -> None:
+        self._packing = packing
         self._transport = transport
         self._settings = settings
         self._batches: dict[str, _LookupBatch] = {}
@@ -92,7 +97,10 @@ class SharedLookups:
                 known.append(then)
                 return
         if batch is None or batch.ask.is_taken or len(batch.callers) >= MOST_IN_A_RUN:
-            batch, is_new = _LookupBatch(Lookups(lookup), time.perf_counter()), True
+            batch, is_new = (
+                _LookupBatch(Lookups(lookup, at_once=AT_ONCE), time.perf_counter()),
+                True,
+            )
         else:
             batch.effect.add(lookup)
             is_new = False
@@ -160,7 +168,10 @@ class SharedLookups:
             if self._batches.get(slot) is batch:
                 del self._batches[slot]
             batch.ask = _CLOSED  # its own holds this function, and the two the bytes of the entries
-            self._tell(batch, answers)
+            if batch.effect.large is None:
+                self._tell(batch, answers)
+            else:
+                self._packing.unpack(batch.effect, partial(self._tell, batch))
 
         ask = self._transport.submit(batch.effect, end_batch)
         if self._batches.get(slot) is batch:  # else it was answered at once

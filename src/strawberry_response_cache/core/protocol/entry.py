@@ -40,6 +40,10 @@ class UnreadableEntryError(Exception):
     """The bytes under an entry's key are not an entry, or not one that this caller can rebuild."""
 
 
+class LargeEntryError(Exception):
+    """An entry is not unpacked yet, because that takes long."""
+
+
 # Not frozen, although they are never changed: each hit creates both, and a frozen one takes four times as long.
 
 
@@ -148,15 +152,19 @@ def encode(
     return b"%b %08x%b" % (MAGIC, zlib.crc32(checked), checked)
 
 
-def decode(stored: bytes, *, pttl_ms: int, max_bytes: int | None = None) -> Entry:
+def decode(
+    stored: bytes, *, pttl_ms: int, max_bytes: int | None = None, at_once: int | None = None
+) -> Entry:
     """Read the bytes found under an entry's key.
 
     Args:
         stored: Any bytes at all.
         pttl_ms: How long Redis keeps the key, in milliseconds: ttl and stale window together.
         max_bytes: The largest payload to unpack; None unpacks any.
+        at_once: The most bytes of a compressed payload that is unpacked now; None unpacks any.
 
     Raises:
+        LargeEntryError: If more bytes are compressed than `at_once`.
         UnreadableEntryError: If they are not a complete and undamaged entry of this format.
     """
     head, _, payload = stored.partition(b"\n")
@@ -170,6 +178,8 @@ def decode(stored: bytes, *, pttl_ms: int, max_bytes: int | None = None) -> Entr
         raise UnreadableEntryError from None
     if magic != _MAGIC_WORD:
         raise UnreadableEntryError
+    if at_once is not None and codec == DEFLATED and len(payload) > at_once:
+        raise LargeEntryError
     if f"{zlib.crc32(memoryview(stored)[_CHECKED_FROM:]):08x}" != checksum:
         raise UnreadableEntryError
     if codec == DEFLATED:

@@ -22,7 +22,12 @@ from strawberry_response_cache.core.protocol.answers import (
     failure,
 )
 from strawberry_response_cache.core.protocol.effects import READ, RUN_ID, Effect, StoreCall
-from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntryError, decode
+from strawberry_response_cache.core.protocol.entry import (
+    Entry,
+    LargeEntryError,
+    UnreadableEntryError,
+    decode,
+)
 from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble, trouble_of_code
 
@@ -115,19 +120,21 @@ class Lookup(Effect[LookupAnswer]):
             return ""
         return f"{self.token or '-'} {self.lease_ms} {self.draw} {last}"
 
-    def answer(self, words: Sequence[str], stored: object) -> LookupAnswer:
+    def answer(self, words: Sequence[str], stored: object, at_once: int | None) -> LookupAnswer:
         """Combine what the script said with the bytes that were read.
 
         Raises:
+            LargeEntryError: If more bytes are compressed than `at_once`.
             ValueError: If the script said something else.
         """
         state, write_id, remaining, epoch, ticks = words
         if state == "fresh":
-            entry = self._entry(stored, write_id, int(remaining), int(ticks))
+            entry = self._entry(stored, write_id, int(remaining), int(ticks), at_once)
             return Fresh(entry) if isinstance(entry, Entry) else entry
         pttl, clock = int(remaining), int(ticks)
         if state in {"stale", "refresh"}:
-            return self._stale(state, self._entry(stored, write_id, pttl, clock), epoch, clock)
+            entry = self._entry(stored, write_id, pttl, clock, at_once)
+            return self._stale(state, entry, epoch, clock)
         self._drop_known()
         match state:
             case "granted":
@@ -161,7 +168,7 @@ class Lookup(Effect[LookupAnswer]):
             self.confirmed.drop(self.keys.entry, self.known)
 
     def _entry(
-        self, stored: object, write_id: str, pttl: int, clock: int
+        self, stored: object, write_id: str, pttl: int, clock: int, at_once: int | None
     ) -> Entry | Unreadable | Moved:
         if (known := self.known) is not None and known.entry.write_id == write_id:
             known.good_at, entry = clock, known.entry
@@ -171,7 +178,7 @@ class Lookup(Effect[LookupAnswer]):
         if not isinstance(stored, bytes):
             return Moved()
         try:
-            entry = decode(stored, pttl_ms=pttl, max_bytes=self.max_bytes)
+            entry = decode(stored, pttl_ms=pttl, max_bytes=self.max_bytes, at_once=at_once)
         except UnreadableEntryError:
             return Unreadable(write_id)
         if entry.write_id != write_id:
@@ -216,7 +223,7 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
         moment: Moment | Unavailable | None = Lookups(self).interpret(replies)[0]
         return moment
 
-    def answer(self, words: Sequence[str], _: object) -> "Moment | None":
+    def answer(self, words: Sequence[str], _: object, __: int | None) -> "Moment | None":
         """Return the moment; None if there is no epoch.
 
         Raises:
@@ -234,15 +241,19 @@ class Lookups(Effect[list[Any]]):
 
     Args:
         lookups: The lookups.
+        at_once: The most bytes of a compressed payload that is unpacked by `interpret`; None unpacks any.
 
     Attributes:
         lookups: The lookups. `add` adds others, as long as the calls are not sent.
+        large: The replies of which `interpret` left an entry to `unpacked`; None if there is none.
     """
 
-    __slots__ = ("_calls", "_keys", "_read", "_words", "lookups")
+    __slots__ = ("_at_once", "_calls", "_keys", "_read", "_words", "large", "lookups")
 
-    def __init__(self, *lookups: AnyLookup) -> None:
+    def __init__(self, *lookups: AnyLookup, at_once: int | None = None) -> None:
         self.lookups: list[AnyLookup] = []
+        self.large: Sequence[Any] | None = None
+        self._at_once = at_once
         self._keys = [lookups[0].keys.tags]
         self._words: list[Any] = [new_token(), RUN_ID, scripts.TAG_TABLE_LIFE_MS]
         self._read: list[str] = []
@@ -266,7 +277,7 @@ class Lookups(Effect[list[Any]]):
         return self._calls
 
     def interpret(self, replies: Sequence[Any]) -> list[Any]:
-        """Return the answer to each."""
+        """Return the answer to each; nothing if one is for `unpacked`."""
         said, read = replies if len(replies) > 1 else (replies[0], ())
         number = len(self.lookups)
         if isinstance(said, Exception):
@@ -284,10 +295,18 @@ class Lookups(Effect[list[Any]]):
             stored = next(every) if is_read else None
             words = said[at * _WORDS : (at + 1) * _WORDS]
             try:
-                answers.append(lookup.answer(words, stored))
+                answers.append(lookup.answer(words, stored, self._at_once))
+            except LargeEntryError:
+                self.large = replies
+                return []
             except ValueError as error:
                 answers.append(failure(error))
         return answers
+
+    def unpacked(self) -> list[Any]:
+        """Return the answer to each, however long that takes."""
+        replies, self.large, self._at_once = self.large or (), None, None
+        return self.interpret(replies)
 
     def unavailable(self, error: BaseException) -> list[Any]:
         """Return the failure of each: nothing is known of any."""
