@@ -232,7 +232,7 @@ async def test_an_invalidation_that_does_not_fit_into_the_queue_raises_and_is_lo
 ) -> None:
     cache = new_cache("memory://", invalidate_deadline=0.01, max_queued_invalidations=1)
     other = tenant_of(cache.for_tenant("other")).keyspace
-    cache._engine.queue.add(other, ("t",), SILENT)
+    tenant_of(cache).engine.queue.add(other, ("t",), SILENT)
     put_between(cache, face).failure = SILENT
     with pytest.raises(CacheStoreError):
         await invalidate(cache, face, "tags")
