@@ -135,7 +135,8 @@ class Lookup(Effect[LookupAnswer]):
         if state in {"stale", "refresh"}:
             entry = self._entry(stored, write_id, pttl, clock, at_once)
             return self._stale(state, entry, epoch, clock)
-        self._drop_known()
+        if self.known is not None:
+            self._drop_known()
         match state:
             case "granted":
                 lease = self._lease(epoch, clock)
