@@ -78,6 +78,7 @@ class Example:
     requesters: tuple[Requester, ...]
     rounds: tuple[Round, ...]
     reach: str = "lists"
+    is_steady: bool = False
 
     def __repr__(self) -> str:
         said = [f"default_ttl={self.default_ttl}, guarded={self.guarded!r}, reach={self.reach!r}"]
@@ -127,15 +128,20 @@ def examples(draw: st.DrawFn) -> Example:
 @st.composite
 def changed_often(draw: st.DrawFn) -> Example:
     """One who asks, and one change after the other: each shows what it reaches by itself."""
-    blueprint = draw(st.one_of(blueprints(honest=True), towers()))
-    first = draw(requests(blueprint))
+    if draw(st.booleans()):
+        blueprint = draw(towers())
+        first = draw(climbs(blueprint))[0]
+    else:
+        blueprint = draw(blueprints(honest=True))
+        first = draw(requests(blueprint))
     asked = (first, replace(first, operations=tuple(map(beside, first.operations))))
     who = draw(ONE)
     rounds = []
     for number in range(6):
         changed = (draw(changes(blueprint, [who.tenant])),) if number else ()
         rounds.append(Round(draw(ONE_BY_ONE), ((0, 0), (0, 1)), changed))
-    return Example(blueprint, None, "private", asked, (who,), tuple(rounds), draw(REACHES))
+    reach, is_steady = draw(REACHES), draw(st.booleans())
+    return Example(blueprint, None, "private", asked, (who,), tuple(rounds), reach, is_steady)
 
 
 @st.composite
@@ -228,7 +234,10 @@ class Server:
 
     def world(self, who: Requester, serial: int, *, waits: bool = False) -> HonestWorld:
         later = _later if waits else None
-        return HonestWorld(self.rules, self.classes, self.versions, who, serial, later)
+        is_steady = self.example.is_steady
+        return HonestWorld(
+            self.rules, self.classes, self.versions, who, serial, later, is_steady=is_steady
+        )
 
     # - Asking
 
@@ -307,9 +316,9 @@ class Server:
             "cached": True,
         }
         if face == "sync" or change.way == "early":
-            result = self.cached.execute_sync(change.mutation, context_value=context)
+            result = self.cached.execute_sync(change.mutation(), context_value=context)
         else:
-            mutate = self.cached.execute(change.mutation, context_value=context)
+            mutate = self.cached.execute(change.mutation(later=True), context_value=context)
             result = self.loop.run_until_complete(mutate)
         assert (result.errors is not None) == (change.way == "fail")
 

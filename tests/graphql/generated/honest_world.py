@@ -163,6 +163,7 @@ class HonestWorld:
         serial: The number of the request.
         restricted: What resolvers said of it at run time.
         waits: Makes a value one that is awaited; None where it is not.
+        is_steady: Whether the same objects stand everywhere, whatever has changed.
     """
 
     rules: Rules
@@ -171,6 +172,7 @@ class HonestWorld:
     requester: Requester
     serial: int
     waits: Callable[[Any], Any] | None = None
+    is_steady: bool = False
     restricted: list[str] = field(default_factory=list)
 
     # - Permissions, and what tells objects apart
@@ -309,7 +311,7 @@ class HonestWorld:
         if member.listed:
             seen |= {self._version(f"[{each}]") for each in kinds}
         known |= seen
-        first = _number(called, told, *sorted(known))
+        first = self._picked(called, told, known)
         made = []
         for at in range(first % 3 if member.listed else 1):
             kind = kinds[(first // 3 + at) % len(kinds)]
@@ -319,18 +321,23 @@ class HonestWorld:
             return None
         return made if member.listed else made[0]
 
+    def _picked(self, called: str, told: str, known: set[str]) -> int:
+        return _number(called, told, *([] if self.is_steady else sorted(known)))
+
     def _object(self, member: Member, kind: str, called: str, told: str, known: set[str]) -> Any:
         cls = self.classes[kind]
         made = cls.__new__(cls)
         made.world = self
-        number = _number(called, told, *sorted(known))
+        number = self._picked(called, told, known)
         has_id = self.rules.blueprint.has_id(kind) and number % 11
         made.identity = IDS[number % len(IDS)] if has_id else None
         if kind == ROOT:
             made.told = f"{told}/{called}"
         else:
+            attribute = self.rules.blueprint.id_attribute
             # An id that is read elsewhere may name another object.
-            named = f"{kind}.{self.rules.blueprint.id_attribute}:{made.identity}"
+            named = kind if attribute == "id" else f"{kind}.{attribute}"
+            named = f"{named}:{made.identity}"
             made.told = named if made.identity else f"{told}/{called}/{number % 9}"
         made.owner = OWNERS[_number(made.told) % len(OWNERS)]
         made.known = frozenset(known)

@@ -1,5 +1,6 @@
 """Mutations of a blueprint's data, each of which says in its own way what it invalidates."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +30,12 @@ class Change:
     kind: str = ""
     identity: str | None = None
 
-    @property
-    def mutation(self) -> str:
-        """The mutation that changes it."""
+    def mutation(self, *, later: bool = False) -> str:
+        """The mutation that changes it; of some there is one that is awaited."""
         if self.way == "touch":
             return f"mutation {{ touch{self.kind} {{ __typename }} }}"
         below = " { done }" if self.way in {"fail", "lose"} else ""
-        return f'mutation {{ {self.way}(tag: "{self.tag}"){below} }}'
+        return f'mutation {{ {self.way}{"Later" * later}(tag: "{self.tag}"){below} }}'
 
     def tags(self, reach: str) -> tuple[str, ...]:
         """All that it changes, if mutations reach as far as `invalidate_on_mutation` says."""
@@ -54,21 +54,15 @@ class Lost:
 def mutation_of(blueprint: Blueprint, classes: dict[str, Any]) -> Any:
     """Make the mutation type; each mutation does the change that its context brings."""
 
-    @invalidates("{args.tag}")
-    @strawberry.mutation
     def cut(info: strawberry.Info, tag: str) -> bool:
         info.context["change"]()
         return True
 
-    @invalidates("{args.tag}", "{result.tag}")
-    @strawberry.mutation
     def fail(info: strawberry.Info, tag: str) -> Lost:
         info.context["change"]()
         msg = "it failed, and had changed something"
         raise RuntimeError(msg)
 
-    @invalidates("{args.tag}{result.odd}")
-    @strawberry.mutation
     def lose(info: strawberry.Info, tag: str) -> Lost:
         info.context["change"]()
         return Lost(odd=Unfillable())
@@ -81,12 +75,30 @@ def mutation_of(blueprint: Blueprint, classes: dict[str, Any]) -> Any:
         info.context["change"]()
         return True
 
-    body: dict[str, Any] = {"__annotations__": {}, "cut": cut, "fail": fail}
-    body |= {"lose": lose, "early": early}
-    for each in blueprint.types:
-        if not each.abstract and each.name != ROOT:
-            body[f"touch{each.name}"] = _touch(each.name, classes[each.name])
+    body: dict[str, Any] = {"__annotations__": {}, "early": early}
+    for resolver, tags in (
+        (cut, ("{args.tag}",)),
+        (fail, ("{args.tag}", "{result.tag}")),
+        (lose, ("{args.tag}{result.odd}",)),
+    ):
+        for each in (resolver, _later(resolver)):
+            body[each.__name__] = invalidates(*tags)(strawberry.mutation(each))
+    for kind in blueprint.types:
+        if not kind.abstract and kind.name != ROOT:
+            body[f"touch{kind.name}"] = _touch(kind.name, classes[kind.name])
     return strawberry.type(type("Mutation", (), body))
+
+
+def _later(resolver: Any) -> Any:
+    """The same mutation, as one that is awaited."""
+
+    async def later(info: strawberry.Info, tag: str) -> Any:
+        await asyncio.sleep(0)
+        return resolver(info, tag)
+
+    later.__name__ = f"{resolver.__name__}Later"
+    later.__annotations__ = resolver.__annotations__
+    return later
 
 
 def _touch(kind: str, cls: Any) -> Any:
@@ -105,7 +117,7 @@ def changes(draw: st.DrawFn, blueprint: Blueprint, tenants: list[str]) -> Change
     """A change of what is there, or of what is selected by a name."""
     tenant = draw(st.sampled_from(tenants))
     way = draw(
-        st.sampled_from(["direct", "direct", "touch", "touch", "cut", "fail", "lose", "early"])
+        st.sampled_from(["direct", "touch", "touch", "cut", "fail", "lose", "early", "early"])
     )
     kinds = [each.name for each in blueprint.types if not each.abstract and each.name != ROOT]
     if blueprint.tags and (not kinds or draw(st.sampled_from([False, True]))):
