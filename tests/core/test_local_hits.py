@@ -145,6 +145,34 @@ async def test_a_local_entry_that_does_not_fit_as_type_is_generated_again(
     assert (response.value, response.status) == (1, CacheStatus.MISS)
 
 
+@pytest.mark.parametrize(("slots", "detail"), [(1, CacheDetail.LOCAL), (8, CacheDetail.FRESH)])
+async def test_a_part_is_read_from_local_memory_only_if_its_clock_is_that_of_the_whole(
+    new_cache: Callable[..., ResponseCache],
+    url: str,
+    face: Any,
+    slots: int,
+    detail: CacheDetail,
+) -> None:
+    """Each slot has a clock of its own, which says nothing about values in other slots."""
+    cache = new_cache(url, local_bytes=1_000_000, slots_per_tenant=slots)
+    await local(cache, face, ["part"])
+    found: list[CacheDetail] = []
+
+    if face.synchronous:
+        cache.remember_sync(
+            ["whole"],
+            60,
+            lambda: found.append(cache.remember_sync(["part"], 60, never).detail),
+        )
+    else:
+
+        async def generate() -> None:
+            found.append((await cache.remember(["part"], 60, never)).detail)
+
+        await cache.remember(["whole"], 60, generate)
+    assert found == [detail]
+
+
 async def test_a_part_from_local_memory_invalidates_the_whole(
     local_cache: ResponseCache, face: Any
 ) -> None:
