@@ -219,6 +219,7 @@ def test_every_truncation_and_extension_is_noticed() -> None:
 def test_an_entry_shows_no_payload_where_its_parts_are_printed() -> None:
     from strawberry_response_cache.core.algorithm.flights import Landed
 
+    assert "secret" not in repr(ValueRecording(b"secret", 1))
     assert "secret" not in repr(Landed(ValueRecording(b"secret", 1)))
 
 

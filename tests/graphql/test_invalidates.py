@@ -173,7 +173,7 @@ async def test_a_tag_that_cannot_be_filled_invalidates_all_that_it_may_have_name
 def test_invalidates_names_tags_and_stands_above_the_mutation() -> None:
     with pytest.raises(CacheConfigurationError, match="invalidates needs tags"):
         invalidates()
-    for below, name in ((change, "change"), (partial(change), "change")):
+    for below, name in ((change_async, "change_async"), (partial(change), "change")):
         with pytest.raises(TypeError, match="must stand above") as raised:
             invalidates("a")(below)
         assert f"def {name}(self)" in str(raised.value)
