@@ -47,7 +47,7 @@ class CacheIdentity:
 
 
 class UnclearError(Exception):
-    """A function of the context raised or returned nothing usable."""
+    """A function that the extension was given, such as ``session``, returned nothing usable."""
 
     def __init__(self, kind: type) -> None:
         super().__init__(kind.__qualname__)

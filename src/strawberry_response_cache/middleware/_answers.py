@@ -66,7 +66,7 @@ class Repeated:
         content_type: The content type of its answer.
         has_etag: Whether its answer has a validator; Strawberry's own views send none.
         reads_session: Whether the application read the session in the scope.
-        head: The headers that were made for it at last.
+        head: The headers that were made for it most recently; None if none were made yet.
     """
 
     hit: ClaimedHit

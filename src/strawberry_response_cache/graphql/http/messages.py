@@ -110,7 +110,7 @@ class Lines:
 
     @cached_property
     def raw(self) -> dict[bytes, bytes | None]:
-        """The same, as ASGI has them."""
+        """Their values by name, both as bytes; None removes a header."""
         return {
             name.encode(): None if value is None else value.encode("latin-1")
             for name, value in self.values.items()
@@ -164,7 +164,10 @@ def _set_headers(response: Any, lines: Lines, replaces: bool) -> None:  # noqa: 
 
 
 def has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
-    """Whether a request tells who sends it: it has ``Authorization`` or ``Cookie``. A request may raise."""
+    """Whether a request tells who sends it: it has ``Authorization`` or ``Cookie``.
+
+    Raises what the request raises when it is read.
+    """
     scope = getattr(request, "scope", None)
     if type(scope) is dict and type(scope.get("headers")) is list:  # ASGI has lower-case names
         for name, value in scope["headers"]:  # noqa: SIM110 - a generator takes 0.2 µs of each hit

@@ -139,7 +139,9 @@ def _invalidate_again(cache: ResponseCache, tags: tuple[str, ...]) -> None:
 
 
 def invalidate_sync(info: Info, *tags: str) -> None:
-    """Invalidate tags of this request's tenant, from a resolver; the sync form of `invalidate`.
+    """Invalidate tags now, and again at the end of a mutation; the sync form of `invalidate`.
+
+    The tags are those of this request's tenant. A Redis that is down raises no error.
 
     Args:
         info: The ``info`` that Strawberry passes to the resolver.
