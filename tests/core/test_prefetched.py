@@ -5,14 +5,19 @@ from typing import Any
 
 import pytest
 
+from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._invalidation_log import InvalidationLog
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
+from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.protocol import Fresh, Lookup, Unavailable
 from strawberry_response_cache.core.protocol.entry import Entry, ValueRecording
+from tests.conftest import driver_of
 
 KEYSPACE = Keyspace("test")
 KEYS: EntryKeys = KEYSPACE.keys(["a"])
+SUBJECT = Subject("test", scope="field")
 
 
 @dataclass
@@ -110,3 +115,34 @@ def test_what_is_invalidated_after_it_was_found_is_not_returned(end: Any, *, is_
         end(take(prefetched, Fresh(entry)))
     assert (found.find(KEYS, 0.0) is not None) is is_left
     assert (popped.pop(KEYS) is not None) is is_left
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+async def test_what_is_invalidated_while_the_store_is_asked_is_not_returned(
+    memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, *, synchronous: bool
+) -> None:
+    tenant, prefetched = tenant_of(memory_cache), Prefetched()
+    keys = tenant.keys(["a"])
+    memory_cache.remember_sync(["a"], 60, lambda: "old", tags=["t"])
+    driver = driver_of(memory_cache, synchronous=synchronous)
+    asking: Any = type(driver if synchronous else driver.lookups)
+    ask: Any = asking.ask_all if synchronous else asking.find_all
+
+    def asked(*given: Any) -> Any:
+        answers = ask(*given)
+        memory_cache.invalidate_sync("t")
+        return answers
+
+    async def found(*given: Any) -> Any:
+        answers = await ask(*given)
+        await memory_cache.invalidate("t")
+        return answers
+
+    if synchronous:
+        monkeypatch.setattr(asking, "ask_all", asked)
+        tenant.prefetch_sync(prefetched, [keys], SUBJECT)
+    else:
+        monkeypatch.setattr(asking, "find_all", found)
+        await tenant.prefetch(prefetched, [keys], SUBJECT)
+    assert prefetched.has(keys)
+    assert prefetched.pop(keys) is None
