@@ -21,8 +21,9 @@ from strawberry_response_cache.core import (
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._local import keys_of
+from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.protocol import Unavailable, entry
-from tests.conftest import Eventually
+from tests.conftest import Eventually, Face, driver_of
 from tests.core.test_memory import local
 
 
@@ -278,3 +279,26 @@ async def test_a_subscription_keeps_no_context_of_a_request(
 
     user = await asyncio.create_task(request())
     await eventually(lambda: gc.collect() >= 0 and user() is None)
+
+
+async def test_an_entry_that_is_invalidated_while_the_store_is_asked_is_not_kept(
+    local_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The middleware asks for entries in this way."""
+    tenant, face = tenant_of(local_cache), Face(synchronous=False)
+    keys = tenant.keys(["a"])
+    await local(local_cache, face, ["a"], tags=["t"])
+    memory = tenant.memory()
+    assert memory is not None
+    memory.drop(keys)
+    asking: Any = type(driver_of(local_cache).lookups)
+    find = asking.find
+
+    async def found(*given: Any) -> Any:
+        answer = await find(*given)
+        await local_cache.invalidate("t")
+        return answer
+
+    monkeypatch.setattr(asking, "find", found)
+    assert await tenant.find(keys, Subject("test")) is not None
+    assert memory.get(keys) is None
