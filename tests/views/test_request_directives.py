@@ -21,6 +21,7 @@ from strawberry_response_cache import (
 )
 from strawberry_response_cache.asgi import GraphQL
 from strawberry_response_cache.core.protocol.entry import Entry
+from strawberry_response_cache.graphql.http.request_directives import directives_in
 
 VIEWS = {"ours": GraphQL, "strawberry's": StockGraphQL}
 RUNS: list[str] = []
@@ -431,3 +432,9 @@ async def test_a_renewed_field_whose_object_was_loaded_before_an_invalidation_is
     assert await ask() == {"shelf": {"books": 1}}
     assert await ask(is_sold_meanwhile=True) == {"shelf": {"books": 1}}, "as it was loaded"
     assert await ask() == {"shelf": {"books": 0}}
+
+
+def test_the_first_of_several_max_ages_counts() -> None:
+    """RFC 9111, section 4.2.1, says so of responses."""
+    assert directives_in("max-age=0, max-age=1000").max_age == 0
+    assert directives_in("Max-Age=1000, max-age=0").max_age == 1000
