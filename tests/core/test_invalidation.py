@@ -19,7 +19,8 @@ from strawberry_response_cache.core import (
 )
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import tag_digests
-from strawberry_response_cache.core.protocol import RUN_ID, Forget
+from strawberry_response_cache.core.protocol import RUN_ID, Commit, Forget, Lease
+from strawberry_response_cache.core.protocol.entry import ValueRecording
 from tests.conftest import Eventually, driver_of, joined
 
 
@@ -325,6 +326,32 @@ async def test_a_value_committed_between_the_scripts_of_forget_is_not_served(
     await leader
 
     assert (await cache.remember(["a"], 60, database.quick)).value == "new"
+
+
+@pytest.mark.parametrize("stands", ["entry", "lease", "nothing"])
+async def test_a_piece_of_a_failed_run_is_stored_only_where_nothing_stands(
+    cache: ResponseCache, raw: Any, stands: str
+) -> None:
+    tenant = tenant_of(cache)
+    keys = tenant.keys(["a"])
+    piece = tenant.keys_in_slot_of(["piece"], keys)
+    database = Database()
+    leader = asyncio.create_task(cache.remember(["a"], 60, database.slow))
+    await database.read.wait()
+    token, epoch, clock = raw.get(keys.lease).decode().split()
+    recording = ValueRecording(b"piece", 60_000)
+    lease = Lease(token, epoch, int(clock))
+    commit = Commit(keys, lease, recording, beside=((piece, recording),), only_absent=True)
+    if stands != "nothing":
+        raw.set(getattr(piece, stands), "of another", px=60_000)
+    calls: Any = commit.calls()
+    script, of_keys, arguments = calls[0]
+    told = ["" if each is RUN_ID else each for each in arguments]
+    raw.eval(script.text, len(of_keys), *of_keys, *told)
+    found = raw.get(piece.entry)
+    database.go.set()
+    await leader
+    assert (found is not None and found.endswith(b"piece")) is (stands == "nothing")
 
 
 async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_store(
