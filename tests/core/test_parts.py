@@ -442,3 +442,19 @@ async def test_a_task_that_outlives_its_generator_leaves_no_parts_behind(
     assert [each for each in living() if isinstance(each, Part)] == []
     goes_on.set()
     await asyncio.gather(*tasks)
+
+
+def test_a_whole_of_parts_in_other_slots_is_stored(
+    new_cache: Callable[..., ResponseCache], url: str
+) -> None:
+    """The slots have epochs and clocks of their own, which cannot be compared."""
+    cache = new_cache(url, slots_per_tenant=8)
+
+    def whole() -> str:
+        for number in range(16):
+            cache.remember_sync([str(number)], 60, lambda: "part")
+        return "whole"
+
+    whole()
+    assert cache.remember_sync(["whole"], 60, whole).detail is CacheDetail.GENERATED
+    assert cache.remember_sync(["whole"], 60, whole).status is CacheStatus.HIT
