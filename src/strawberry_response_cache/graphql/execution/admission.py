@@ -15,13 +15,13 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 def admit(
     considered: Considered, conclusion: Conclusion, schema: Schema, *, as_stored: bool
 ) -> CacheRequest | Problem:
-    """Return the cache request of an operation, or why it has none; let its fields be answered from their entries.
+    """Return the cache request of an operation, or why it has none; set up its executor to answer fields from entries.
 
     Args:
-        considered: The operation. What identifies its requester is known.
+        considered: The operation; the functions that identify its requester (tenant, session, vary) were called.
         conclusion: Reports how it is answered.
         schema: The Strawberry schema.
-        as_stored: Whether a view sends a stored response as it is.
+        as_stored: Whether a view sends the bytes of a stored response without parsing them.
     """
     request, variant = considered.request, considered.variant
     if request.problem is not None:
@@ -49,7 +49,9 @@ def admit(
 def admit_fields(
     considered: Considered, conclusion: Conclusion, schema: Schema, problem: Problem
 ) -> Problem:
-    """Return why an operation is not answered as a whole; if it failed in part, let its fields be answered.
+    """Return why an operation is not answered as a whole.
+
+    If it failed in part, this sets up its executor to answer fields from their entries.
 
     Args:
         considered: The operation.
@@ -65,7 +67,7 @@ def admit_fields(
 
 
 def _answering(fields: Fields, considered: Considered, conclusion: Conclusion) -> Problem | None:
-    """Let fields be answered from their entries; return why they are not."""
+    """Set up the executor to answer fields from their entries; return a problem if it is nested too deeply."""
     if not install(fields, considered.asked.executor):
         return Problem(Reason.SELECTION_TOO_LARGE)
     conclusion.report.fields = fields.outcomes

@@ -21,11 +21,11 @@ class Attempt:
     Args:
         cache_request: The request to the cache.
         request: The context of the request.
-        tells_tags: Whether others are told the tags of its response; by default those of an operation are.
+        tells_tags: Whether browsers and CDNs may be told the tags of its response; by default, for an operation only.
 
     Attributes:
-        serializer: Of its result.
-        made_itself: What this request executed; None if nothing.
+        serializer: The serializer of its result.
+        made_itself: The result that this request executed itself; None if it executed nothing.
     """
 
     __slots__ = ("_run", "cache_request", "made_itself", "request", "serializer")
@@ -47,7 +47,7 @@ class Attempt:
         self.serializer = ResponseSerializer(cache_request, request, tells_tags=tells_tags)
 
     def begin(self) -> Recorder:
-        """Start to record. The session is known, because resolvers may make a response PRIVATE."""
+        """Return the recorder of the execution. The session is known: resolvers may make the response PRIVATE."""
         if self._run is not None:
             self.serializer.recorder = self._run
             return self._run
@@ -64,18 +64,18 @@ class Attempt:
         return recorder
 
     def verify(self) -> VerifiedRun:
-        """Make what is executed next a verified run."""
+        """Return a verified run, which records what is executed next; nothing of that is stored."""
         self._run = VerifiedRun(self.request.guard, cache=self.cache_request.cache)
         if self.cache_request.whole:
-            # Tags with placeholders are not filled in it, so what holds its result cannot be stored.
+            # Tags with placeholders are not filled in it, so a value that contains its result cannot be stored.
             tenant_of(self.cache_request.cache).note_unfit_part()
         return self._run
 
     def made(self, result: R) -> R:
-        """Note the result that this request executed itself."""
+        """Note and return the result that this request executed itself."""
         self.made_itself = result
         return result
 
     def has_generated(self, response: CachedResponse[Any]) -> bool:
-        """Whether a response is what this request executed itself."""
+        """Whether a response holds the result that this request executed itself."""
         return self.made_itself is not None and response.value is self.made_itself

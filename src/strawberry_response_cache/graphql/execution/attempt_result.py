@@ -1,4 +1,4 @@
-"""What the result of an attempt tells: what the cache did, and for how long others may store it."""
+"""Makes cache results: what the cache did, and for how long browsers and CDNs may store the response."""
 
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,7 @@ _WRONG_SCOPE: Final = (
 def verified_result(
     attempt: Attempt, response: CachedResponse[Any], verdict: str | None
 ) -> CacheResult:
-    """Return what was executed, which counts as what the cache answered."""
+    """Return the result that a verified run executed; it is counted as the answer that the cache gave."""
     advice = _WRONG_SCOPE if verdict == "scope" else ""
     outcome = replace(Outcome.of(Problem(Reason.VERIFIED, None, advice)), verified=verdict)
     made: Any = attempt.made_itself
@@ -35,7 +35,7 @@ def verified_result(
 
 
 def cache_result_of(attempt: Attempt, response: CachedResponse[Any]) -> CacheResult:
-    """Return the result and its outcome."""
+    """Return the cache result of an attempt; for verification, note whose session stored a new entry."""
     if response.status is not CacheStatus.HIT and response.write_id:
         _note_stored(attempt, response.write_id)
     if response.detail is CacheDetail.WAITED_OUT and attempt.request.is_verified:
@@ -51,7 +51,7 @@ def cache_result_of(attempt: Attempt, response: CachedResponse[Any]) -> CacheRes
 
 
 def _note_stored(attempt: Attempt, write_id: str) -> None:
-    """Note whose session stored an entry that all sessions share."""
+    """Note whose session stored an entry that all sessions share, if hits are verified."""
     verification, session = attempt.request.options.verification, attempt.request.session()
     if verification is None or attempt.serializer.is_private:
         return
@@ -63,7 +63,7 @@ def _freshness(attempt: Attempt, response: CachedResponse[Any]) -> Freshness | N
     stored = attempt.serializer.stored
     is_hit = response.status is CacheStatus.HIT
     if attempt.request.is_verified:
-        return None  # what is verified is not to be answered by caches in front
+        return None  # browsers and CDNs must not answer requests that are to be verified
     if stored is None or not (is_hit or response.ttl > 0):
         return None
     lifetime = stored.lifetime if is_hit else response.ttl
@@ -121,7 +121,7 @@ def _not_shared_because_of(attempt: Attempt, detail: CacheDetail) -> Reason:
 
 
 def limiting_field(policy: Policy, cache: ResponseCache, life: float) -> str | None:
-    """Return the field that set the ttl of an entry; None if a part of the value shortened it.
+    """Return the field whose annotation set the ttl of an entry; None if the entry lives shorter than that.
 
     Args:
         policy: The policy of the operation or field.
@@ -134,10 +134,10 @@ def limiting_field(policy: Policy, cache: ResponseCache, life: float) -> str | N
 def _is_shortened(policy: Policy, cache: ResponseCache, life: float) -> bool:
     """Whether an entry lives shorter than its annotations say: by a resolver, a part or ``negative_ttl``."""
     shortest = _shortest(policy, cache)
-    # A part that was stored with it ends a moment before.
+    # A part that was stored with the entry expires a moment earlier.
     return life < shortest - min(_ROUNDING, shortest / 10)
 
 
 def _shortest(policy: Policy, cache: ResponseCache) -> float:
-    """Return for how long an entry lives at least by its annotations, in seconds."""
+    """Return the shortest ttl that the annotations give an entry, in seconds: less the largest jitter."""
     return (policy.ttl or 0.0) * (1 - tenant_of(cache).jitter)

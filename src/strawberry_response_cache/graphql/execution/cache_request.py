@@ -1,4 +1,4 @@
-"""What goes through the cache, and what came of it: for a whole operation or for one field."""
+"""A request to the cache and its result: for a whole operation or for one field."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ FAILED_IN_PART: Final = Problem(
 )
 
 
-# Not frozen: those are slower to make, and each object of a list needs one.
+# Not frozen: frozen instances are slower to make, and each object of a list needs one.
 @dataclass(slots=True, kw_only=True, repr=False)
 class CacheRequest:
     """A request to the cache, for an operation or a field.
@@ -32,14 +32,14 @@ class CacheRequest:
         cache: The tenant's cache.
         keys: The keys of its entry.
         policy: How long it is cached, and for whom.
-        parts: Returns its key parts, for a session or for all sessions.
+        parts: Returns its key parts for a session, or for all sessions if given None.
         session: The session of a PRIVATE response; None for a PUBLIC one.
-        subject: The cache and field, for the log and the observer.
-        whole: Whether it is an operation, whose data is an object; a field's may be anything.
-        as_stored: Whether a view sends the stored response as it is.
-        is_as_admitted: Whether resolvers above it have not restricted it further since it was admitted.
+        subject: Names the cache, and the operation or field, for the log and the observer.
+        whole: Whether it is for an operation, whose data is an object; the data of a field may be any JSON.
+        as_stored: Whether a view sends the bytes of the stored response without parsing them.
+        is_as_admitted: Returns whether no resolver above it has restricted it further since it was admitted.
         inherited: Tags from resolvers and objects above it; those from annotations are in the policy.
-        tags_if_null: Tags that it gets besides if its data is null.
+        tags_if_null: Further tags of its entry, if its data is null.
     """
 
     cache: ResponseCache
@@ -71,7 +71,7 @@ class CacheRequest:
         )
 
     def private_keys(self, session: str) -> EntryKeys:
-        """Return the keys for a session, in the slot of the public ones."""
+        """Return the keys for a session, in the Redis Cluster slot of the PUBLIC keys."""
         return tenant_of(self.cache).keys_in_slot_of(self.parts(session), self.keys)
 
 
@@ -79,11 +79,11 @@ class CacheResult(NamedTuple):
     """The result of a cache request.
 
     Attributes:
-        result: Built from an entry, or what the execution returned.
-        outcome: Says what the cache did.
+        result: The GraphQL result, built from an entry or returned by the execution.
+        outcome: Returns what the cache did.
         has_run: Whether this request ran the resolvers; its result may still come from an entry.
-        freshness: Says for how long others may store it; None if they must not.
-        response: What the core answered.
+        freshness: Returns for how long browsers and CDNs may store the response; None if they must not.
+        response: The answer of the core.
     """
 
     result: ExecutionResult

@@ -30,11 +30,13 @@ Execute: TypeAlias = Callable[[Recorder], Any]
 
 
 def result_in_memory(cache_request: CacheRequest, request: RequestContext) -> CacheResult | None:
-    """Return a result that this process has at hand; None if Redis has to be asked, or the request asks for more.
+    """Return a hit from local memory; None if Redis has to be asked.
+
+    A request with cache directives, or one that is verified, is never answered from local memory here.
 
     Args:
         cache_request: The request to the cache, for an operation.
-        request: The context of the request; the functions on which it depends were called.
+        request: The context of the request; the functions that the key depends on were called.
     """
     if request.directives is not NOTHING_ASKED or request.is_verified:
         return None
@@ -46,7 +48,7 @@ def result_in_memory(cache_request: CacheRequest, request: RequestContext) -> Ca
     try:
         return stored_result(cache_request, request, entry, CacheDetail.LOCAL)
     except UnreadableEntryError:
-        return None  # it is dropped, and looked up in Redis
+        return None  # the core drops it and asks Redis
 
 
 def stored_result(
@@ -55,7 +57,7 @@ def stored_result(
     """Return the result of a fresh entry.
 
     Raises:
-        UnreadableEntryError: If it is not the entry of such a request.
+        UnreadableEntryError: If it cannot be read as the entry of this request, or is a marker.
     """
     attempt = Attempt(cache_request, request)
     value = attempt.serializer.read(entry.recording)
@@ -72,7 +74,7 @@ async def execute_cached(
     execute: Execute,
     prefetched: Prefetched | None = None,
 ) -> CacheResult | Problem:
-    """Answer from the cache, or execute; or return why it has to be executed without the cache."""
+    """Answer a request from the cache or by executing it; or return why the cache cannot answer it."""
     _note_as_part(cache_request)
     directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
     is_verified = request.is_verified
@@ -120,7 +122,7 @@ def execute_cached_sync(
     execute: Execute,
     prefetched: Prefetched | None = None,
 ) -> CacheResult | Problem:
-    """Answer from the cache, or execute; the sync form of `execute_cached`."""
+    """Answer a request from the cache or by executing it, in the caller's thread; the sync form of `execute_cached`."""
     _note_as_part(cache_request)
     directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
     is_verified = request.is_verified
@@ -163,7 +165,10 @@ def execute_cached_sync(
 
 
 def _note_as_part(cache_request: CacheRequest) -> None:
-    """Keep what a resolver generates from being stored, if it executes an operation that varies by more."""
-    # The fields of one operation are known to its policy.
+    """Keep the entry around an operation from being stored, if the operation varies by more than that entry's key.
+
+    There is such an entry if a resolver executes the operation.
+    """
+    # A field needs no such check: the policy of its operation covers it.
     if cache_request.whole and varies_by_more(cache_request.policy.vary):
         tenant_of(cache_request.cache).note_unfit_part()

@@ -8,10 +8,10 @@ from strawberry_response_cache.graphql.policy.outcome import Outcome
 
 
 def claimed(request: RequestContext, context: object) -> Claim | None:
-    """Return what a middleware says of a request; None if there is none.
+    """Return the claim that a middleware left with a request; None without one.
 
     Args:
-        request: The context of the request; it is verified if the middleware says so.
+        request: The context of the request; it is marked as verified if the claim says so.
         context: What resolvers receive.
     """
     claim = claim_in(context, request.options)
@@ -21,13 +21,13 @@ def claimed(request: RequestContext, context: object) -> Claim | None:
 
 
 def tell(claim: Claim, cache_request: CacheRequest, outcome: Outcome, http: HttpReport) -> None:
-    """Tell a middleware of a hit, unless other code may decide per request.
+    """Tell a middleware which entry answered a request, unless other code may decide per request.
 
     Args:
-        claim: What the middleware said of the request.
+        claim: The claim of the middleware.
         cache_request: The request to the cache that was answered.
         outcome: What the cache did.
-        http: What others are told of the response.
+        http: What browsers and CDNs are told of the response.
     """
     policy, is_private = cache_request.policy, cache_request.session is not None
     is_guarded = any(rule.guarded for rule in policy.touched.values())

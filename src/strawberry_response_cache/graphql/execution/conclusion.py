@@ -1,4 +1,4 @@
-"""How one operation was answered: for the figures, the log, the observer, and who is told in the response."""
+"""Reports how one operation was answered: to the counters, the log, the observer and the response."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,16 +31,16 @@ class Conclusion:
     """Reports how one operation was answered.
 
     Args:
-        tenant: The entries of the cache.
+        tenant: Has the counters and the observer of the cache.
         options: The extension's configuration.
-        report: What the cache does for the operation.
-        http: What others are told of the response in headers.
+        report: Notes what the cache does for the operation.
+        http: Notes what browsers and CDNs are told of the response.
         refused: The operations that Redis refused lately.
 
     Attributes:
-        claim: What a middleware says of the request; None if there is none.
+        claim: The claim of a middleware in front; None without one.
         count: Counts the operation.
-        entities: The objects that a gateway asks for, if they are answered one by one.
+        entities: The objects that a gateway asks for, if they are answered one by one; else None.
     """
 
     __slots__ = (
@@ -108,7 +108,7 @@ class Conclusion:
             tell(self.claim, cache_request, outcome, self._http)
 
     def objects(self, policy: Policy) -> None:
-        """Report what became of an operation, if its objects were answered one by one."""
+        """Report how an operation was answered, if its objects were answered one by one; else do nothing."""
         entities = self.entities
         if entities is None:
             return

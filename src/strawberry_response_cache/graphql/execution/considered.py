@@ -1,4 +1,4 @@
-"""Decides, independent of tenant and session, whether something of an operation may be cached."""
+"""Decides, independent of tenant and session, whether an operation or fields of it may be cached."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -49,7 +49,7 @@ class Considered:
 
     Attributes:
         plan: The plan of the operation.
-        variant: The operation with its conditions decided.
+        variant: The operation with each ``@skip`` and ``@include`` decided.
         wants_session: Whether the session has to be known before the first resolver runs.
     """
 
@@ -74,7 +74,7 @@ class Considered:
 
     @property
     def inputs(self) -> UsedInputs | None:
-        """What its resolvers receive; read before the first of them runs. None if it has neither variables nor defaults."""
+        """Variables and defaults as they were before the first resolver ran; None if the operation has neither."""
         if self._inputs is None and (self.plan.declared or self.variant.defaults):
             types = self.plan.types
             changing = frozenset(name for name in types if types[name].strip("[!]") == _ANY)
@@ -83,9 +83,9 @@ class Considered:
         return self._inputs
 
     def entities(self, rule: FieldRule) -> FieldRule | Problem:
-        """Return the rule of `_entities`, of which a gateway asks; or why its objects are not looked up one by one."""
+        """Return the rule of ``_entities``; or why the objects that a gateway asks for are not looked up one by one."""
         request = self.request
-        # The user's function judges whole answers, and only a whole answer can be told to be absent.
+        # `cacheable` judges whole results, and `only-if-cached` concerns the whole response.
         if request.options.cacheable is not None:
             why = "the extension has cacheable="
         elif request.directives.only_if_cached:
@@ -105,7 +105,7 @@ class Considered:
         around: Life | None = None,
         entities: FieldRule | None = None,
     ) -> Fields:
-        """Return the fields of the operation with entries of their own.
+        """Return the fields of the operation that have entries of their own.
 
         Args:
             schema: The Strawberry schema.
@@ -127,7 +127,7 @@ class Considered:
         """Return the cache request of the whole operation; or why it has none.
 
         Args:
-            as_stored: Whether a view sends a stored response as it is.
+            as_stored: Whether a view sends the bytes of a stored response without parsing them.
         """
         request, variant = self.request, self.variant
         if variant.defaults and are_any_changed(variant.defaults):
@@ -160,7 +160,7 @@ class Considered:
     def _named(
         self, identity: CacheIdentity, parts: Callable[[str | None], list[str]]
     ) -> tuple[EntryKeys, Subject]:
-        """Return the keys and the subject of the entry; those of a PUBLIC entry are remembered for the next request."""
+        """Return the keys and the subject of the entry, and remember them if all requests of the tenant share it."""
         tenant, noted = tenant_of(identity.cache), self.known.noted
         is_alike = not (identity.session is not None or identity.varied or identity.extensions)
         if noted is not None and is_alike and (public := noted.public) is not None:
@@ -175,7 +175,7 @@ class Considered:
 
 
 class Considering:
-    """Decides of the operations of one schema.
+    """Decides what may be cached of the operations of one schema.
 
     Attributes:
         setting: What the plans of the schema share.
@@ -189,10 +189,10 @@ class Considering:
         self._requests = requests
 
     def recognizes_ahead(self, asked: AskedOperation) -> bool:
-        """Look for the same operation with these variables, before an executor is asked for.
+        """Look up whether the same operation came before with these variables; no executor is built yet.
 
         Returns:
-            Whether its executor is Strawberry's own. One of the user's may build itself from other variables.
+            Whether its executor is Strawberry's own. Others are not looked up: they may change the variables.
         """
         if not is_plain_caching(asked.kind):  # type: ignore[arg-type] # classes are hashable
             return False
@@ -200,11 +200,13 @@ class Considering:
         return True
 
     def recognizes(self, asked: AskedOperation, ahead: AskedOperation | None) -> bool:
-        """Whether the same operation came before with these variables, for an executor of Strawberry's own.
+        """Whether the same operation came before with these variables, and with an executor of Strawberry's own.
+
+        If nothing is known of it, its variables are noted before they are coerced.
 
         Args:
             asked: The operation.
-            ahead: The same, as it was looked for ahead; None if it was not.
+            ahead: The operation that `recognizes_ahead` looked up; None if it was not called.
         """
         if ahead is not None:
             asked.known = ahead.known
@@ -228,7 +230,7 @@ class Considering:
         return known if isinstance(known, Problem) else Considered(request, asked, known)
 
     def _looked_at(self, asked: AskedOperation) -> KnownRequest | Problem:
-        """Return what follows from an operation and its variables, and remember it; or why nothing is cached."""
+        """Return the plan of an operation and its printed variables, and remember them; or why nothing is cached."""
         executor = asked.executor
         plan = self._plans.plan(asked.document, executor.operation, executor.fragment_definitions)
         variant = plan.variant(executor.variable_values.coerced)
@@ -256,7 +258,7 @@ class Considering:
         asked: AskedOperation,
         operation: OperationDefinitionNode,
     ) -> Problem | None:
-        """Return why nothing is cached, whatever the operation selects."""
+        """Return why nothing is cached, whatever the operation selects; None if nothing speaks against it."""
         if operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION)
         if is_of_mutation(asked.context_value):
@@ -270,21 +272,21 @@ class Considering:
             return off
         if request.directives.no_store:
             return Problem(Reason.NO_STORE)
-        # Custom code may decide per request. What came before has an executor of Strawberry's own.
+        # Custom code may decide per request. A known operation has an executor of Strawberry's own.
         trusted = self._options.trusted
         executor = None if asked.known is not None else problem_of_executor(asked.kind, trusted)
         problem = executor or problem_of_middleware(asked.middleware_manager, trusted)
         if problem is not None:
             self._options.warnings.everything_bypasses(problem)
             return problem
-        # Resolvers receive both, and neither is in the key.
+        # Resolvers receive the root value and the request's extensions, and keys do not include them.
         if asked.root_value is not None and not self._options.shares_root_value:
             return Problem(Reason.ROOT_VALUE)
         sent = asked.operation_extensions
         return self._read_extensions(request, sent) if sent else None
 
     def _read_extensions(self, request: RequestContext, sent: object) -> Problem | None:
-        """Read what a client sent as ``extensions``; return a problem if resolvers may read any that are not in keys."""
+        """Read the ``extensions`` of a request; return a problem if resolvers may read any that are not in keys."""
         if not isinstance(sent, Mapping):
             return Problem(Reason.REQUEST_EXTENSIONS)
         options = self._options
@@ -303,7 +305,7 @@ class Considering:
 _CLIENT_METADATA: Final = frozenset({"persistedQuery", "clientLibrary"})
 """Request extensions that no resolver reads: how the document was sent, and by which client."""
 _ANY: Final = "_Any"
-"""The scalar of what a gateway asks for, which Strawberry changes while it resolves it."""
+"""The scalar of the representations that a gateway sends; Strawberry changes them while it resolves them."""
 _NOT_PLAIN: Final = "An extension of the request that is part of keys is not plain JSON."
 _AS_A_WHOLE: Final = (
     "The objects of {} are not looked up one by one here, because {}. Set default_ttl on the extension if "

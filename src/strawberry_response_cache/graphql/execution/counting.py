@@ -20,14 +20,14 @@ def count_result(counters: Counters, scope: Scope, cache_result: CacheResult) ->
     Args:
         counters: The counters of the cache.
         scope: ``operation`` or ``field``.
-        cache_result: The answer; its outcome is asked only for why it is a bypass.
+        cache_result: The answer; its outcome is called only for the reason of a bypass.
     """
     if counters.requests[scope].add(cache_result.response):
         counters.because((cache_result.outcome().reason or Reason.CACHE_FAULT).value)
 
 
 def count_hit(counters: Counters, name: str | None, key: str, hit: CachedResponse[None]) -> None:
-    """Count an operation that was answered before it was parsed."""
+    """Count a hit with which the middleware answered an operation, without parsing it."""
     counters.requests["operation"].add(hit)
     if counters.operations is not None:
         figures = counters.operations.of(name)
@@ -36,7 +36,7 @@ def count_hit(counters: Counters, name: str | None, key: str, hit: CachedRespons
 
 
 class OperationCount:
-    """Counts one operation once, and by its name if the cache has figures by name.
+    """Counts one operation, also under its name if the cache counts by name.
 
     Attributes:
         is_counted: Whether it is counted.
@@ -51,7 +51,7 @@ class OperationCount:
         self.is_counted = False
 
     def begin(self, operation: OperationDefinitionNode) -> None:
-        """Look up the figures of the operation's name."""
+        """Look up the counters of the operation's name, if the cache counts by name."""
         if self._counters.operations is not None:
             name = None if operation.name is None else operation.name.value
             self._figures = self._counters.operations.of(name)
@@ -76,7 +76,7 @@ class OperationCount:
             self._is_generated = reason not in _NEVER_CACHED
 
     def took(self, seconds: float) -> None:
-        """Note how long its execution took, if that is what the cache could save."""
+        """Add the time of the execution to the counters of its name, if a hit would have saved it."""
         if self._figures is not None and self._is_generated:
             self._figures.impact += seconds
 

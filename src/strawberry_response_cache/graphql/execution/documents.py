@@ -3,7 +3,7 @@
 Other extensions may change the text, the options, the document and the rules, and may mark a document as valid
 that was not validated. So this package relies on none of that. It validates each document once with
 graphql-core's own rules, and lets Strawberry skip these for later requests. Any other rule may read the
-request, so it runs every time. So does the rule that runs the parse functions of custom scalars.
+request, so it runs every time. So does the rule that checks literals, if it runs parse functions of custom scalars.
 """
 
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class Document:
         runs_custom_code: Whether validating its literals runs the user's code; None if not checked yet.
         valid_by: The rules of graphql-core by which this package found it valid.
         invalid_by: The rules by which it last found it invalid.
-        sparing: The rules that the latest request with it could skip.
+        sparing: Which rules the latest request with it could skip.
     """
 
     node: DocumentNode
@@ -56,12 +56,12 @@ class Document:
 
 
 class Sparing(NamedTuple):
-    """The rules that requests with the same rules can skip.
+    """Which of its validation rules a request can skip.
 
     Attributes:
-        rules: All rules.
-        skipped: The rules that are skipped.
-        left: The rules that Strawberry runs.
+        rules: All rules of the request.
+        skipped: The rules by which the document is known to be valid.
+        left: The other rules, which Strawberry runs.
     """
 
     rules: Rules
@@ -86,11 +86,11 @@ class Documents:
 
     @property
     def size(self) -> int:
-        """Their approximate size in memory, in bytes."""
+        """The approximate size of the documents in memory, in bytes."""
         return self._known.size
 
     def parsed(self, text: str, options: dict[str, Any]) -> Document:
-        """Return the document of a text, parsed on demand.
+        """Return the document of a text, which is parsed unless it is in the cache.
 
         Raises:
             GraphQLError: If the text cannot be parsed.
@@ -110,14 +110,15 @@ class Documents:
         return tuple(rule for rule in rules if rule in same)
 
     def errors(self, document: Document, rules: Rules) -> list[GraphQLError]:
-        """Validate a document."""
+        """Return the errors of a document by some rules."""
         return validate_document(self._schema, document.node, rules)
 
 
 def _size_of(document: Document) -> int:
     """Return the approximate size of a document in memory, in bytes."""
     text, location = document.text, document.node.loc
-    tokens = len(text) // 2  # where its parser was told to leave them out: there are hardly more
+    # Without locations, there are hardly more tokens than that.
+    tokens = len(text) // 2
     if location is not None:
         tokens, token = 0, location.start_token.next
         while token is not None:
@@ -126,7 +127,7 @@ def _size_of(document: Document) -> int:
 
 
 class Preparation:
-    """The document of one request, from the text to the execution."""
+    """Parses and validates the document of one request, as far as no earlier request did."""
 
     __slots__ = ("_context", "_document", "_documents", "_spared", "_validated")
 
@@ -138,7 +139,7 @@ class Preparation:
         self._validated: DocumentNode | None = None
 
     def parse(self) -> None:
-        """Set the document of the context, unless it has one or has no text."""
+        """Set the document of the context, unless it has one or has no text; Strawberry reports errors of the text."""
         context = self._context
         if context.graphql_document is not None or type(context.query) is not str:
             return
@@ -150,7 +151,7 @@ class Preparation:
         context.graphql_document = document.node
 
     def validate(self) -> bool:
-        """Skip the rules by which the document is known to be valid; Strawberry runs the others.
+        """Validate the document by rules of graphql-core, once for all requests; Strawberry runs the other rules.
 
         Returns:
             Whether `restore_rules` has to be called afterwards.
@@ -199,7 +200,7 @@ class Preparation:
         return False
 
     def restore_rules(self) -> None:
-        """Restore the skipped rules."""
+        """Put the skipped rules back into the context, after Strawberry has validated."""
         rules, skipped, left = self._spared
         if not left:
             return
@@ -211,7 +212,7 @@ class Preparation:
             context.pre_execution_errors = []
 
     def errors_now(self) -> list[GraphQLError]:
-        """Return the validation errors of a document that was replaced before it was validated."""
+        """Return the errors, by the skipped rules, of a document that replaced the one that this package validated."""
         document, exchanged = self._document, self._validated
         if document is None or exchanged is None or exchanged is document.node:
             return []

@@ -10,10 +10,10 @@ _DJANGOS = ("django.core.exceptions", "PermissionDenied")
 
 
 def failure_of(errors: Iterable[GraphQLError]) -> Unavailable | None:
-    """Return what went wrong, for the log; None if one of the errors is an answer to this request.
+    """Return the first failure, for the log; None if a stale value must not replace the errors.
 
-    A resolver that raises a `GraphQLError` means the client to read it, and one that refuses access
-    decides for this request: neither is replaced by a value from before.
+    A resolver raises a `GraphQLError` for the client to read, and a `PermissionError` to refuse this request. A
+    stale value replaces neither.
 
     Args:
         errors: The errors of one execution.
@@ -28,7 +28,7 @@ def failure_of(errors: Iterable[GraphQLError]) -> Unavailable | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, those that it was raised from or while they were handled, and those of its groups."""
+    """Yield an error, its causes and contexts, and the members of exception groups among them."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:

@@ -1,4 +1,4 @@
-"""What browsers and caches in front are told of the response to one operation, in headers."""
+"""What browsers, CDNs and gateways are told of the response to one operation."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Sharing(NamedTuple):
-    """Whether other extensions and the schema let an answer be reused outside of the server.
+    """Whether other extensions and the schema allow that browsers and CDNs reuse an answer.
 
     Attributes:
-        is_as_stored: Whether they neither change nor read it.
-        is_for_all: Whether they treat every request alike.
+        is_as_stored: Whether other extensions and the schema neither change nor read the answer.
+        is_for_all: Whether other extensions and the schema treat every request alike.
     """
 
     is_as_stored: bool
@@ -36,13 +36,13 @@ UNSHARED: Final = Sharing(is_as_stored=False, is_for_all=False)
 
 
 class HttpReport:
-    """What others are told of the response to one operation.
+    """What browsers, CDNs and gateways are told of the response to one operation.
 
     Args:
         options: The extension's configuration.
-        report: What the cache does for the operation.
+        report: Has what the cache does for the operation.
         guard: The guard of the request.
-        sharing: Returns whether the answer may be reused outside of the server; it is called once, where that matters.
+        sharing: Returns whether browsers and CDNs may reuse the answer; it is called at most once, when needed.
 
     Attributes:
         request: The context of the request; None as long as it is not known.
@@ -62,17 +62,17 @@ class HttpReport:
         self.request: RequestContext | None = None
 
     def note(self, freshness: Callable[[], Freshness | None], policy: Policy) -> None:
-        """Note what tells for how long others may store the response; it is asked where they are told.
+        """Note the function that returns how long browsers and CDNs may store the response; it is called when needed.
 
         Args:
-            freshness: Returns what is known of the response, or of its parts together, in a new object; None if
-                others must not store it.
+            freshness: Returns a new object, for the response or for its parts together; None if browsers and CDNs
+                must not store it.
             policy: The operation's policy.
         """
         self._noted = freshness, policy
 
     def _known(self, freshness: Callable[[], Freshness | None], policy: Policy) -> Freshness | None:
-        """Return for how long others may store the response."""
+        """Return how long browsers and CDNs may store the response; None if they must not, or are told nothing."""
         known = None if self._options.headers is None else freshness()
         options = self._options.headers
         if options is None or known is None:
@@ -86,14 +86,14 @@ class HttpReport:
         return known
 
     def _is_told(self, policy: Policy, options: HeaderOptions) -> bool:
-        """Whether request headers tell all that a PUBLIC response depends on."""
+        """Whether ``Vary`` can name request headers for all that a PUBLIC response depends on."""
         if self.request is None or self.request.is_debugged():
             return False
         needed = policy.vary if self._options.tenant is None else policy.vary | {"tenant"}
         return options.tells(needed)
 
     def _name_tags(self, known: Freshness, options: HeaderOptions) -> None:
-        """Put the names of its tags in the place of the tags."""
+        """Replace the tags by their names for CDNs; by none if the tenant is not known."""
         tenant = self._tenant_hash()
         if tenant is None:
             known.tags, known.entity_tags = (), None
@@ -109,21 +109,21 @@ class HttpReport:
 
     @property
     def sharing(self) -> Sharing:
-        """Whether other extensions and the schema let the answer be reused outside of the server."""
+        """Whether other extensions and the schema allow that browsers and CDNs reuse the answer."""
         if not isinstance(self._sharing, Sharing):
             self._sharing = self._sharing()
         return self._sharing
 
     @property
     def freshness(self) -> Freshness | None:
-        """For how long others may store the response; None if they must not."""
+        """How long browsers and CDNs may store the response; None if they must not."""
         if self._noted is not None:
             noted, self._noted = self._noted, None
             self._freshness = self._guard.step(self._known, *noted)
         return None if self._guard.is_faulted else self._freshness
 
     def as_extensions(self) -> dict[str, object]:
-        """Return what gateways are told in ``extensions``; nothing unless ``cdn_tags`` asks for it."""
+        """Return the tags that gateways are told in ``extensions``; empty unless ``cdn_tags`` asks for them."""
         options = self._options.headers
         if options is None or not options.tells_gateways:
             return {}
@@ -133,7 +133,7 @@ class HttpReport:
         return as_extensions(known.tags, known.entity_tags)
 
     def cache_status(self) -> str | None:
-        """Return what the cache did, as a header; None if that is not told."""
+        """Return the value of the ``Cache-Status`` header; None if it is not sent."""
         options = self._options.headers
         if options is None or not options.cache_status:
             return None
@@ -150,7 +150,7 @@ class HttpReport:
         )
 
     def invalidated_names(self) -> tuple[list[str], list[str]]:
-        """Return the names, for caches in front, of what a mutation invalidated, and those of all responses."""
+        """Return the names for CDNs of the tags that a mutation invalidated, and the names that every response has."""
         options, told = self._options.headers, self._report.told
         if options is None or told is None or "Cache-Groups" not in options.cdn_tags:
             return [], []

@@ -1,7 +1,7 @@
-"""What resolvers receive: whether it is still what keys were made of.
+"""Checks whether resolvers changed variables or defaults that keys were made of.
 
-Fields that use the same variable receive the same object, and a resolver may change it: then the fields after it
-answer something else than the request asked.
+Fields that use the same variable receive the same object. If a resolver changes the object, the fields after it
+answer for other values than the request sent.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ CHANGED: Final = Problem(
 )
 
 _MOST_READ: Final = 10_000_000
-"""Bytes of one request that are compared; what is larger counts as changed, since that may take seconds."""
+"""The most bytes that are compared for one request. Larger variables count as changed: comparing may take seconds."""
 
 
 class Inputs:
@@ -31,7 +31,7 @@ class Inputs:
 
     Args:
         coerced: The variables as graphql-core coerced them.
-        ignored: The names of those that resolving changes as a rule.
+        ignored: The names of variables that Strawberry itself changes while it resolves; they never count as changed.
 
     Example:
         >>> coerced = {"filter": {"city": "Bern"}, "first": 10}
@@ -47,7 +47,8 @@ class Inputs:
 
     def __init__(self, coerced: Mapping[str, Any], ignored: frozenset[str] = frozenset()) -> None:
         self._ignored = ignored
-        self._values = dict(coerced)  # which keeps them alive
+        # Keeps the values alive, so that no other object gets their ids.
+        self._values = dict(coerced)
         self._identities = _identities(coerced)
         self._states = {
             name: _state_if_known(value)
@@ -57,7 +58,7 @@ class Inputs:
         self._left = _MOST_READ
 
     def changed(self, coerced: Mapping[str, Any]) -> frozenset[str]:
-        """Return the names of the variables that have changed, or that may have."""
+        """Return the names of the variables that have changed, and of those that cannot be compared."""
         values, found = self._values, set[str]()
         if _identities(coerced) != self._identities:
             found = {
@@ -78,7 +79,7 @@ class UsedInputs:
 
     Attributes:
         sent: The variables of the request.
-        names: Those that are used; None for all of them.
+        names: The names of the used variables; None for all of them.
         defaults: The defaults of the schema that may be used.
     """
 
@@ -87,7 +88,7 @@ class UsedInputs:
     defaults: tuple[SharedDefault, ...]
 
     def are_changed(self, executor: Executor[Any]) -> bool:
-        """Whether the resolvers of an executor receive something else than keys were made of."""
+        """Whether a used variable of an executor, or a used default, is no longer what keys were made of."""
         changed = self.sent.changed(executor.variable_values.coerced)
         if changed and not (self.names is not None and changed.isdisjoint(self.names)):
             return True

@@ -1,7 +1,7 @@
-"""The mutation that the current code runs in, which may see what is not committed yet.
+"""Tells whether the current code runs in a mutation, which may see changes that are not committed yet.
 
-It is found by a context variable, and by the context of its request: a thread of an executor has its own
-context variables.
+A mutation is found by a context variable, or by the context of its request, because a thread of a thread pool has its
+own context variables.
 """
 
 import os
@@ -22,13 +22,13 @@ from strawberry_response_cache.graphql.annotations.run_notes import (
 from strawberry_response_cache.graphql.http.messages import of_context
 
 _SHARED: Final = frozenset({str, bytes, int, float, bool, tuple, frozenset, type(None)})
-"""Types of which requests that have nothing to do with each other may have one object."""
+"""Types whose objects unrelated requests may share, such as an empty string."""
 
 
 def is_of_mutation(context: object) -> bool:
-    """Return whether the current code runs in a mutation, or a context, or the request in it, is that of a running one.
+    """Return whether the current code runs in a mutation, or whether a context or its request belongs to one.
 
-    A mutation with that context counts until what it changed is invalidated: a query of the same batch may begin before.
+    A mutation counts until its invalidations are done, because a query of the same batch may begin before that.
     """
     if mutation_around() is not None:
         return True
@@ -42,7 +42,7 @@ def _is_known(ids: list[int]) -> bool:
 
 @contextmanager
 def mutating(notes: RunNotes, context: object) -> Iterator[None]:
-    """Run the resolvers of a mutation inside; see `end_mutation`."""
+    """Mark the code inside the block, and a context until `end_mutation`, as those of a mutation."""
     token = around.set(notes)
     ids = frozenset(_identities_of_request(context))
     with _lock:
@@ -51,30 +51,31 @@ def mutating(notes: RunNotes, context: object) -> Iterator[None]:
         yield
     finally:
         notes.is_over = True
-        with suppress(ValueError):  # a coroutine that was dropped ends in whatever context
+        with suppress(ValueError):  # a dropped coroutine is closed in another context
             around.reset(token)
 
 
 def end_mutation(notes: RunNotes) -> None:
-    """Note that what a mutation changed is invalidated."""
+    """Note that the invalidations of a mutation are done: its context is no longer marked."""
     with _lock:
         _running.pop(notes, None)
 
 
-# Weakly: a request that was dropped midway ends nothing.
+# Weak keys: for a request that was dropped midway, nobody calls `end_mutation`.
 _running: Final[WeakKeyDictionary[RunNotes, frozenset[int]]] = WeakKeyDictionary()
-"""For each mutation that is not over, the identities of its context and of the request in it."""
-os.register_at_fork(after_in_child=_running.clear)  # a child runs none of its parent's
+"""For each mutation that is not over, the ids of its context and of the request in it."""
+# A forked child runs none of its parent's mutations.
+os.register_at_fork(after_in_child=_running.clear)
 _lock = renewed_in_child(sys.modules[__name__], "_lock", threading.Lock)
 
 
 def _identities_of_request(context: object) -> list[int]:
-    """Return the identities of a context and of the request in it, which no other request has."""
+    """Return the ids of a context and of the request in it, as far as only one request has the object."""
     found = called(of_context, context, "request")
     own = (context, *(() if type(found) is Raised else (found,)))
     return [id(each) for each in own if called(_is_of_one_request, each) is True]
 
 
 def _is_of_one_request(value: object) -> bool:
-    """Return whether an object may belong to one request; a proxy such as Flask's is that of all."""
+    """Return whether an object can belong to one request only; all requests share Flask's proxy ``request``."""
     return type(value) not in _SHARED and value.__class__ is type(value)

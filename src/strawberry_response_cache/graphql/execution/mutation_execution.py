@@ -21,7 +21,7 @@ class MutationExecution:
     """The execution of one mutation.
 
     Attributes:
-        mutation: What it changed, to be invalidated at the end.
+        mutation: Its invalidations, which follow its execution.
     """
 
     def __init__(self, request: RequestContext, setting: Setting, report: Report) -> None:
@@ -34,7 +34,7 @@ class MutationExecution:
         )
 
     async def run(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result
-        """Execute the mutation, with its tenant known before any resolver runs."""
+        """Determine the tenant, then execute the mutation and note what it changes."""
         await self.mutation.ask()
         recorder = self._recorder
         try:
@@ -48,7 +48,7 @@ class MutationExecution:
         return result
 
     def run_sync(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - as `run`
-        """Execute the mutation; the sync form of `run`."""
+        """Determine the tenant, then execute the mutation in the caller's thread; the sync form of `run`."""
         at_once(self.mutation.ask)
         recorder = self._recorder
         try:
@@ -59,5 +59,5 @@ class MutationExecution:
             raise
 
     def end(self) -> None:
-        """Let queries with the context of the mutation be cached again: what it changed is invalidated."""
+        """Let queries with the context of the mutation be cached again, because its invalidations are done."""
         end_mutation(self._recorder)

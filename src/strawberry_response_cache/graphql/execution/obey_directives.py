@@ -1,4 +1,4 @@
-"""Obeys what the headers of a request ask of the cache: a new response, a young one, or none that is executed."""
+"""Obeys the cache directives of a request: ``no-cache``, ``max-age`` and ``only-if-cached``."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ async def obey(
     *,
     renews: bool,
 ) -> Prefetched | Problem | None:
-    """Forget or look up an entry first, if a request asks for that.
+    """Forget the entry for ``no-cache`` or a renewal, or look it up for ``only-if-cached``.
 
     Returns:
-        The prefetched entries; or why the cache cannot answer as it is asked.
+        The prefetched entries from which to answer; or why the cache cannot obey the request.
     """
     cache, keys = tenant_of(cache_request.cache), cache_request.keys
     is_unwanted = directives.no_cache or renews
@@ -34,7 +34,7 @@ async def obey(
             await cache.forget(keys)  # also if it is prefetched
         except CacheStoreError:
             return Problem(Reason.STORE_FAILURE)
-    return prefetched  # its clock counts, from before anything was loaded
+    return prefetched  # with the clock that was read before anything was loaded
 
 
 def obey_sync(
@@ -44,7 +44,7 @@ def obey_sync(
     *,
     renews: bool,
 ) -> Prefetched | Problem | None:
-    """Forget or look up an entry first, if a request asks for that; the sync form of `obey`."""
+    """Forget the entry for ``no-cache`` or a renewal, or look it up for ``only-if-cached``; the sync form of `obey`."""
     cache, keys = tenant_of(cache_request.cache), cache_request.keys
     is_unwanted = directives.no_cache or renews
     if directives.only_if_cached:
@@ -57,9 +57,9 @@ def obey_sync(
             cache.forget_sync(keys)  # also if it is prefetched
         except CacheStoreError:
             return Problem(Reason.STORE_FAILURE)
-    return prefetched  # its clock counts, from before anything was loaded
+    return prefetched  # with the clock that was read before anything was loaded
 
 
 def is_too_old(response: CachedResponse[Any], directives: RequestDirectives) -> bool:
-    """Whether an answer is older than its request takes; one that was just generated never is."""
+    """Whether a response is older than its request accepts; one that was just generated never is."""
     return directives.max_age is not None and response.age > directives.max_age

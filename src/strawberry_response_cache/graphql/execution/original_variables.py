@@ -30,7 +30,7 @@ class OriginalVariables:
         self._before = _state_of_nested(variables)
 
     def why_changed(self) -> str | None:
-        """Return what changed the variables since; None if they are the same."""
+        """Return advice if the variables have changed since this object was made; None if they are the same."""
         return None if _state_of_nested(self._variables) == self._before else _CHANGED
 
 

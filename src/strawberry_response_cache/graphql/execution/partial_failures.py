@@ -12,7 +12,7 @@ FAILED: Final = "failed" + MARKER
 """The meta word of the marker."""
 
 _LONGEST: Final = 60.0
-"""Seconds for which the marker stands, at most."""
+"""The longest ttl of the marker, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def marker_of(ttl: float) -> ValueRecording:
 
 
 def has_failed_in_part(result: ExecutionResult, number_of_fields: int) -> bool:
-    """Whether something of a result with errors may have an entry of its own: another root field, or a field below one.
+    """Whether some field of a result with errors may be stored: a root field without errors, or a field below one.
 
     Args:
         result: The result.
@@ -45,5 +45,5 @@ def has_failed_in_part(result: ExecutionResult, number_of_fields: int) -> bool:
 
 
 def _failed_root_fields(result: ExecutionResult) -> set[str | int | None]:
-    """Return the names of the root fields in which something failed; with None, where is not known."""
+    """Return the response keys of the root fields that have errors; with None if an error has no path."""
     return {error.path[0] if error.path else None for error in result.errors or ()}

@@ -37,8 +37,8 @@ class RootFields(NamedTuple):
     """The root fields of an operation that failed in part.
 
     Attributes:
-        without_errors: The requests for the entries of those in which nothing failed, with the data of each.
-        failed: The keys of entries of those in which something failed.
+        without_errors: For each root field without errors, the request for its entry, and its data.
+        failed: The keys of the entries of the root fields with errors.
     """
 
     without_errors: list[tuple[CacheRequest, Any]]
@@ -50,7 +50,7 @@ class Recorder(RunNotes):
 
     Args:
         guard: The guard of the request.
-        entities: Where completed objects are noted; by default for a response.
+        entities: Collects the completed objects; by default, as the tags of a response need them.
         cache: The tenant's cache, if it is known before resolvers run.
 
     Attributes:
@@ -74,12 +74,12 @@ class Recorder(RunNotes):
         self.root_fields: Callable[[ExecutionResult], RootFields | None] | None = None
 
     def refuse(self, reason: Reason) -> None:
-        """Keep the result from being stored."""
+        """Keep the result from being stored; of several reasons, the first counts."""
         if self._refusal is None:
             self._refusal = reason
 
     def take_over(self, others: "Recorder") -> None:
-        """Note what resolvers said of several results, of which this is one."""
+        """Add what another recorder noted for several results together, of which this is one."""
         if others.refusal is not None:
             self.refuse(others.refusal)
         if others.ttl is not None and (self.ttl is None or others.ttl < self.ttl):
@@ -91,7 +91,7 @@ class Recorder(RunNotes):
 
     @property
     def refusal(self) -> Reason | None:
-        """Why the result cannot be stored."""
+        """Why the result cannot be stored; None if it can."""
         if self._refusal is None and self.is_skipped:
             return Reason.RESTRICTED
         return self._refusal
@@ -108,12 +108,13 @@ class Recorder(RunNotes):
         """Record what an executor executes inside the block.
 
         Args:
-            executor: The executor; only this object is watched, so that others cost nothing.
-            policy: That of the entry. If there are too many objects, its types are noted instead. None notes
-                every object.
-            inputs: What its key was made of, which resolvers may change; None if they cannot.
-            root_fields: Returns the root fields of an operation that failed in part; None if they are not stored by
-                themselves.
+            executor: The executor; only this object is watched, so others are not slowed down.
+            policy: The policy of the entry. If there are too many objects, the types in the policy are noted instead.
+                With None, every object is noted.
+            inputs: The variables and defaults that the key was made of; a result is refused if resolvers change
+                them. None if there are none.
+            root_fields: Returns the root fields of a result that failed in part; None, or returning None, if they are
+                not stored by themselves.
         """
         self.root_fields = root_fields
         self.watch(executor, policy)
@@ -131,7 +132,7 @@ class Recorder(RunNotes):
                 self.refuse(Reason.VARIABLES)
 
     def watch(self, executor: Executor[Any], policy: Policy | None) -> None:
-        """Note the objects that an executor completes; see `recording`."""
+        """Note the objects that an executor completes; refuse the result if one must not be stored."""
         entities, note = self.entities, self.entities.add
         never_stored = frozenset[str]() if policy is None else policy.never_stored
         possible = frozenset[str]() if policy is None else policy.types
@@ -154,13 +155,13 @@ class Recorder(RunNotes):
 
 
 def recorder_in(executor: Executor[Any]) -> Recorder | None:
-    """Return a recorder for an execution; None if nothing of it is stored."""
+    """Return the recorder of an execution; None if its result is not stored."""
     notes = notes_by(executor.variable_values)
     return notes if isinstance(notes, Recorder) else None
 
 
 class _ResponseState(NamedTuple):
-    """What resolvers may change of the response: status, headers, cookies, tasks. A hit does not run them."""
+    """What resolvers may change of the HTTP response: status, headers, cookies, tasks. A hit runs no resolver."""
 
     response: object
     status: object = None
@@ -189,7 +190,7 @@ class _ResponseState(NamedTuple):
             headers = getattr(response, "headers", None)
         items = headers.items() if hasattr(headers, "items") else headers
         ours = known_headers_of(response)
-        if ours is not None:  # another operation of a batch may have ended
+        if ours is not None:  # this package may have written them for another operation of a batch
             items = [each for each in items or () if not ours.has_written(*each)]
         return cls(
             response,

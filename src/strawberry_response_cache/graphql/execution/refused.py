@@ -19,7 +19,7 @@ OLDER_PART: Final = Problem(
 
 
 class RefusedOperations:
-    """The operations of one schema that Redis refused twice, in this process; how many is bounded.
+    """The operations of one schema that Redis refused to store twice in this process; their number is bounded.
 
     They are answered field by field for a while.
 
@@ -46,10 +46,11 @@ class RefusedOperations:
         return self._twice.has(key, self._clock())
 
     def note(self, key: str, *, refused: bool) -> None:
-        """Note whether Redis refused to store an operation, some of whose fields have entries that outlive it.
+        """Note whether Redis refused to store an operation, some of whose fields have entries of their own.
 
-        An invalidation that arrives meanwhile refuses it once. If such a field is older than the invalidation of
-        another, it is refused until that entry ends, and the other fields would run on each request.
+        After an invalidation during its run, an operation is refused once. But if it contains a field's entry from
+        before the invalidation of another field, it is refused until that entry expires. Until then, each request
+        would execute all its other fields.
 
         Args:
             key: The key of the operation's entry.

@@ -53,12 +53,12 @@ if TYPE_CHECKING:
 
 
 class _Looked(NamedTuple):
-    """What is known of an operation that is looked up.
+    """A considered operation, and its cache request as far as it is known.
 
     Attributes:
         considered: The operation.
-        cache_request: The request to the cache, or why there is none; None if functions of the context are awaited
-            first.
+        cache_request: The request to the cache, or why there is none; None if functions such as ``session`` have to
+            be awaited first.
     """
 
     considered: Considered
@@ -75,19 +75,20 @@ class Run:
         refused: The operations that Redis refused lately.
         context: Strawberry's execution context.
         guard: The guard of the request.
-        as_stored: Whether a view sends a stored response as it is.
-        sharing: Tells who may reuse an answer outside of the server.
+        as_stored: Whether a view sends the bytes of a stored response without parsing them.
+        sharing: Returns whether browsers and CDNs may reuse the answer.
 
     Attributes:
-        http: What others are told of the response in headers.
-        mutation: What a mutation changed, to be invalidated after the teardown of other extensions; None
-            otherwise.
-        invalidating: What its resolvers began to invalidate, which is done before it answers.
+        http: What browsers and CDNs are told of the response.
+        mutation: The invalidations of a mutation, which follow the teardown of other extensions; None for other
+            operations.
+        invalidating: The invalidations that its resolvers began, with a function for each that does it at once. They
+            are done before the operation is answered.
         is_validated: Whether the executed document is known to be valid.
-        is_async: Whether it is a mutation that is awaited.
-        counts_events: Whether each event of a subscription is answered and counted, after `end`.
-        is_absent: Whether the request asked for a stored answer only, and there is none.
-        is_left_alone: Whether this run has answered already: an executor that is built later executes by itself.
+        is_async: Whether it is a mutation whose execution is awaited.
+        counts_events: Whether it is a subscription, whose events are counted one by one, after `end`.
+        is_absent: Whether the request has ``only-if-cached``, and there is no stored answer.
+        is_left_alone: Whether this run is over: an executor that is built later executes without it.
     """
 
     def __init__(
@@ -141,10 +142,10 @@ class Run:
         return self._considering.recognizes(asked, self._ahead)
 
     def answer_ahead(self, asked: AskedOperation) -> ExecutionResult | None:
-        """Answer an operation that came before, if this process has at hand what it is answered with.
+        """Answer an operation that came before from local memory, before an executor is built.
 
         Returns:
-            Its result; None if an executor is needed: it executes the operation by itself, or asks again.
+            Its result; None if an executor has to be built, which executes without the cache or calls `answer`.
         """
         if not self._considering.recognizes_ahead(asked):
             return None
@@ -171,7 +172,7 @@ class Run:
     def answer(self, asked: AskedOperation, execution: Execution) -> Any:  # noqa: ANN401 - a result or an awaitable of one
         """Answer an operation from the cache or by executing it."""
         if self._is_looking and self._conclusion.count.is_counted:
-            return execution.start()  # a fault came when all was done
+            return execution.start()  # a fault came after the operation was reported
         built = asked.built
         looked, self._looked = self._looked, None
         if looked is None:
@@ -192,7 +193,7 @@ class Run:
     def _begin(
         self, asked: AskedOperation, operation: OperationDefinitionNode
     ) -> RequestContext | ExecutionResult:
-        """Note which operation it is, and who asks; return its context, or its validation errors."""
+        """Begin to count an operation; return the context of its request, or its validation errors."""
         is_sync = asked.is_synchronous or running_loop() is None
         if is_sync and not asked.is_synchronous:
             self._options.warnings.without_event_loop()
@@ -216,10 +217,10 @@ class Run:
     def _look(
         self, asked: AskedOperation, operation: OperationDefinitionNode
     ) -> "_Looked | ExecutionResult | None":
-        """Decide about an operation, and answer it from what this process has at hand, without awaiting anything.
+        """Decide about an operation, and answer it from local memory if possible, without awaiting anything.
 
         Returns:
-            Its result; None if it is executed without the cache; otherwise what is known so far.
+            Its result; None if it is executed without the cache; else what `answer` needs to go on.
         """
         request = self._begin(asked, operation)
         if isinstance(request, ExecutionResult):
@@ -294,7 +295,7 @@ class Run:
                     return await execution.run()
 
             is_down = self._conclusion.claim is not None and self._conclusion.claim.is_down
-            prefetched = Prefetched(is_down=True) if is_down else None  # it is not asked again
+            prefetched = Prefetched(is_down=True) if is_down else None  # Redis is not asked again
             cache_result = await execute_cached(
                 cache_request, considered.request, watched, prefetched
             )
@@ -313,7 +314,7 @@ class Run:
         return result
 
     def _absent(self) -> ExecutionResult | None:
-        """Return the answer to a request that asks for a stored answer only; None for any other."""
+        """Return an error for a request with ``only-if-cached``, because nothing is stored; None for any other."""
         if self._request is None or not self._request.directives.only_if_cached:
             return None
         self.is_absent = True
@@ -322,7 +323,7 @@ class Run:
     def _mutate(
         self, asked: AskedOperation, operation: OperationDefinitionNode, execution: Execution
     ) -> Any:  # noqa: ANN401 - as `answer`
-        """Run a mutation; see `mutation`."""
+        """Run a mutation, and set `mutation` to its invalidations."""
         self.is_async = not asked.is_synchronous
         request, executor = self._begin(asked, operation), asked.executor
         if isinstance(request, ExecutionResult):
@@ -335,17 +336,17 @@ class Run:
         return own.run_sync(executor, execution)
 
     def end_mutation(self) -> None:
-        """Note that what a mutation changed is invalidated."""
+        """Note that the invalidations of a mutation are done."""
         if self._mutating is not None:
             self._mutating.end()
 
     # -- Reporting what happened --------------------------------------------------------------------------
 
     def end(self, seconds: float) -> None:
-        """Report how long the execution took, and an operation that a fault of this package interrupted.
+        """Report how long the execution took, and whether a fault of this package interrupted it.
 
         Args:
-            seconds: How long it took, with the calls of the cache.
+            seconds: How long it took, including the calls of the cache.
         """
         count = self._conclusion.count
         if not (count.is_counted or self.counts_events) and self.guard.is_faulted:
@@ -353,7 +354,7 @@ class Run:
         count.took(seconds)
 
     def as_extension(self) -> dict[str, object] | None:
-        """Return what the cache did, if ``debug`` is on."""
+        """Return what the cache did, for ``extensions``; None unless ``debug`` is on."""
         if self._request is None or not self._request.is_debugged():
             return None
         schema = self._considering.setting.schema

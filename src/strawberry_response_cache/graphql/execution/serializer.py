@@ -51,7 +51,7 @@ _TURNED_PRIVATE: Final = PRIVATE + MARKER
 """The meta word of the marker under a public key."""
 
 _MOST_KNOWN: Final = 256
-"""Notes of entries that were read lately, which hits of a hot entry need again."""
+"""How many parsed notes are kept, of the entries that were read most recently."""
 
 
 _NOTHING_BESIDE: Final = ((), frozenset[str]())
@@ -63,14 +63,14 @@ class TurnedPrivate:
 
 
 class EntryFacts(NamedTuple):
-    """What is known of an entry.
+    """What an entry says beside its data.
 
     Attributes:
         lifetime: Seconds for which it is fresh, from when it was stored.
         stale: Its stale window, in seconds.
         validator: The digest of its key and data; empty if it has none.
-        tags: Its tags for caches in front.
-        entities: Which of them each object of ``_entities`` has; see `unpacked_entities`.
+        tags: Its tags, as CDNs are told them.
+        entities: Which of the tags each object of ``_entities`` has; see `unpacked_entities`.
     """
 
     lifetime: float
@@ -102,13 +102,13 @@ class ResponseSerializer:
     Args:
         cache_request: The request to the cache; the ttl of its policy is above 0.
         request: The context of the request.
-        tells_tags: Whether others are told the tags and the validator of the response.
+        tells_tags: Whether browsers and CDNs may be told the tags and the validator of the response.
 
     Attributes:
         recorder: The recorder of the execution; None before it starts.
         session: Whose response it is if it turns PRIVATE; None without a session.
         refusal: Why `record` refused the result.
-        limited_by: The field whose resolver lowered the ttl.
+        limited_by: The field whose resolver lowered the ttl; None if none did.
         is_private: Whether the response is PRIVATE.
     """
 
@@ -129,7 +129,7 @@ class ResponseSerializer:
     )
 
     serves_stale: ClassVar[bool] = False
-    """What an executor raises, and a fault of this package, is for the guard."""
+    """After an exception, no stale value is served: the guard handles what executors raise, and faults."""
 
     def __init__(
         self, cache_request: CacheRequest, request: RequestContext, *, tells_tags: bool
@@ -151,11 +151,14 @@ class ResponseSerializer:
 
     @property
     def stored(self) -> EntryFacts | None:
-        """What is known of the entry that was recorded or read at last."""
+        """What the entry that was recorded or read most recently says beside its data; None before."""
         return None if self._told is None else EntryFacts.of(*self._told)
 
     def record(self, value: Any, parts: Parts) -> ValueRecording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
-        """Refuse a result that is incomplete, has errors or is not JSON."""
+        """Turn a result into a recording. One that is incomplete, has errors or is not JSON is refused.
+
+        If an operation failed in part, its root fields without errors are recorded, and a marker in its place.
+        """
         if not isinstance(value, ExecutionResult) or inspect.isawaitable(value.data):
             return self._refuse(_reason_of_no_result(value))
         if value.errors or (self._whole and value.data is None):
@@ -180,7 +183,7 @@ class ResponseSerializer:
     def _recorded(
         self, value: ExecutionResult, parts: Parts, recorder: Recorder, *, most: int
     ) -> ValueRecording | Diverted | NotStored:
-        """Turn a result without errors into a recording of so many bytes at most, unless its data forbids that."""
+        """Turn a result without errors into a recording of ``most`` bytes at most; refuse data that is not stored."""
         if (refusal := self._refusal_of_data(value.data)) is not None:
             return self._refuse(refusal)
         try:
@@ -218,12 +221,12 @@ class ResponseSerializer:
 
     def _is_seen_once(self) -> bool:
         """Whether ``store_after`` is 2 and no other request asked for the entry lately."""
-        # Asked now: of those that came meanwhile and wait for this run, one is enough.
+        # Asked after the run: a request that came meanwhile and waits for this run counts as another one.
         sightings = self._request.options.sightings
         return sightings is not None and not sightings.has_again(self._cache_request.keys.entry)
 
     def _instead(self, value: ExecutionResult) -> ValueRecording | None:
-        """Return the marker of an operation that failed in part; None if it is looked up as a whole again."""
+        """Return the marker of an operation that failed in part; None if no marker is stored."""
         policy, recorder = self._policy, self.recorder
         is_known = self._cache_request.whole and recorder is not None
         if not is_known or not has_failed_in_part(value, len(policy.lives)) or self._is_seen_once():
@@ -236,18 +239,18 @@ class ResponseSerializer:
     def _without_errors(
         self, value: ExecutionResult, parts: Parts
     ) -> tuple[tuple[tuple[EntryKeys, ValueRecording], ...], frozenset[str]]:
-        """Record the root fields in which nothing failed, with all that holds for the run of the operation.
+        """Record the root fields without errors, each with the tags and restrictions of the whole operation.
 
-        Resolvers, tags and restrictions of the run are not told apart by field, so what concerns one of them
-        concerns each. Together they are not larger than the entry of the operation could be.
+        It is not known which field a tag or a restriction from a resolver belongs to, so each field gets all of
+        them. Together the recordings are not larger than the entry of the operation could be.
 
         Returns:
-            The recordings, and the keys of the entries in which something failed.
+            The recordings, and the keys of the entries of the root fields with errors.
         """
         recorder, request, policy = self.recorder, self._request, self._policy
         if recorder is None or recorder.root_fields is None:
             return _NOTHING_BESIDE
-        if request.options.cacheable is not None:  # the user's function judges whole results
+        if request.options.cacheable is not None:  # `cacheable` judges whole results
             return _NOTHING_BESIDE
         if recorder.refusal is not None or self._refusal_now(recorder) is not None:
             return _NOTHING_BESIDE
@@ -259,7 +262,7 @@ class ResponseSerializer:
             if asked.keys.tags != self._cache_request.keys.tags or asked.keys in found:
                 continue  # clocks of two slots cannot be compared
             if parts.are_any and not policy.vary <= asked.policy.vary:
-                continue  # an operation inside may have varied by what is not in the field's key
+                continue  # an operation that a resolver executed may have varied by what is not in the field's key
             tags, types = asked.policy.tags | policy.tags, asked.policy.type_tags | policy.type_tags
             asked.policy = replace(asked.policy, tags=tags, type_tags=types)
             serializer = ResponseSerializer(asked, request, tells_tags=False)
@@ -272,7 +275,7 @@ class ResponseSerializer:
         return tuple(found.items()), fields.failed
 
     def _note(self, recording: ValueRecording, key: str | None, data: Any, parts: Parts) -> str:  # noqa: ANN401 - any JSON
-        """Return what is told of a response again: its validator, and its tags for caches in front."""
+        """Return the note of an entry: the validator and the tags that hits tell browsers and CDNs."""
         options, recorder = self._request.options, self.recorder
         if key is None or options.headers is None or not self._tells_tags:
             return NO_NOTE
@@ -294,7 +297,7 @@ class ResponseSerializer:
         return f'{told}"{items}' if items else told
 
     def _lifetime(self, data: Any) -> tuple[float, float]:  # noqa: ANN401 - any JSON
-        """Return the ttl and the stale window, which resolvers may still lower."""
+        """Return the ttl and the stale window by the annotations; a resolver may have lowered the ttl."""
         ttl, stale = self._policy.ttl or 0.0, self._policy.stale or 0.0
         longest = self._policy.negative_ttl
         if longest is not None and self._is_null(data):
@@ -303,20 +306,20 @@ class ResponseSerializer:
         return ttl, stale
 
     def _refusal_of_data(self, data: Any) -> Reason | None:  # noqa: ANN401 - any JSON
-        """Return why data is not stored."""
+        """Return why data is not stored: it is null, and ``negative_ttl`` is 0. Else None."""
         if self._policy.negative_ttl == 0 and self._is_null(data):
             return Reason.TTL_ZERO
         return None
 
     def _is_null(self, data: Any) -> bool:  # noqa: ANN401 - any JSON
-        """Whether the root field is null; of an operation, whether any root field is."""
+        """Whether the data of a field is null; of an operation, whether any root field is null."""
         if not self._whole:
             return data is None
         # By identity: a scalar of the user's own may hold an object that compares as it likes.
         return any(each is None for each in data.values())
 
     def _refusal_now(self, recorder: Recorder) -> Reason | None:
-        """Return why the result is not stored, for reasons that are known only after the execution."""
+        """Return why the result is not stored, for reasons that are known only after the execution; else None."""
         # The recording may be incomplete.
         if recorder.guard.is_faulted:
             return Reason.of_fault(is_too_deep=recorder.guard.is_too_deep)
@@ -329,11 +332,11 @@ class ResponseSerializer:
         return self._request.why_not_stored()
 
     def _failure(self, errors: Sequence[GraphQLError]) -> Unavailable | None:
-        """Return what went wrong, if a stale value may be served instead; else None."""
+        """Return the first failure, if a stale value may be served instead; else None."""
         recorder = self.recorder
         if recorder is None or not self._request.options.stale_if_error:
             return None
-        # What was decided for this request is not for a value from before to undo.
+        # A stale value must not undo what was decided for this request.
         is_restricted = recorder.private or recorder.ttl is not None
         if is_restricted or recorder.refusal is not None or self._refusal_now(recorder) is not None:
             return None
@@ -351,7 +354,7 @@ class ResponseSerializer:
         )
 
     def known_tags(self) -> AbstractSet[str]:
-        """Return the tags of the plan, of the objects so far, and what resolvers added so far."""
+        """Return the digests of the tags known so far: of the plan, of the completed objects, and from resolvers."""
         recorder = self.recorder
         return (
             frozenset()
@@ -364,10 +367,10 @@ class ResponseSerializer:
         return NotStored(CacheDetail.UNCACHEABLE)
 
     def read(self, recording: ValueRecording) -> Any:  # noqa: ANN401 - a result, or that it is elsewhere
-        """Build a result.
+        """Build the result of an entry, or return which marker it is.
 
         Raises:
-            UnreadableEntryError: If the payload is not JSON of this kind, or has another scope.
+            UnreadableEntryError: If the payload is not JSON of this kind, or the entry has another scope.
         """
         if recording.meta == FAILED and self._whole:
             return FailedInPart()

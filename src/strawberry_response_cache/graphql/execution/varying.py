@@ -1,4 +1,4 @@
-"""By what the entries vary that the current code generates: a resolver may execute an operation that varies by more."""
+"""Which varied values are in the key of the entry being generated: an operation inside may vary by more."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -7,31 +7,31 @@ from contextvars import ContextVar
 from typing import Final
 
 _around: Final[ContextVar[AbstractSet[str] | None]] = ContextVar("varied_around", default=None)
-"""The varied values that the key of the entry around has; None if none is generated."""
+"""The names of the varied values in the key of the entry that is being generated; None if there is none."""
 
 
 @contextmanager
 def varying(names: AbstractSet[str]) -> Iterator[None]:
-    """Generate an entry inside.
+    """Mark the code inside the block as generating an entry.
 
-    If it varies by more than the entry around it, that entry was kept from being stored before this.
+    An entry around it that varies by less is not stored: the caller has checked that with `varies_by_more`.
 
     Args:
-        names: The varied values that its key has.
+        names: The names of the varied values in the key of the entry.
     """
     token = _around.set(names)
     try:
         yield
     finally:
-        with suppress(ValueError):  # a coroutine that was dropped ends in whatever context
+        with suppress(ValueError):  # a dropped coroutine is closed in another context
             _around.reset(token)
 
 
 def varies_by_more(names: AbstractSet[str]) -> bool:
-    """Whether an entry is generated around the current code whose key has not all of these.
+    """Whether the current code generates an entry whose key does not have all of these varied values.
 
     Args:
-        names: The varied values by which a part of it varies.
+        names: The names of the varied values by which a part of that entry varies.
     """
     around = _around.get()
     return around is not None and not names <= around

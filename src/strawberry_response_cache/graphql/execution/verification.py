@@ -1,7 +1,7 @@
-"""Verified answers: what the cache would have answered, beside what an execution really gives.
+"""Verification: executes an operation or field that the cache could answer, and compares both answers.
 
-A verified run takes no lease, joins no other run and stores nothing, and no field below it is answered from an entry
-of its own. Its result is sent. The stored answer is compared if its entry is still valid after the run.
+A verified run takes no lease, joins no other run and stores nothing, and answers no field below it from an entry.
+The client gets its result. The stored answer is compared if its entry is still valid after the run.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ async def verified(
     generate: Callable[[], Awaitable[Any]],
     prefetched: Prefetched | None,
 ) -> CacheResult:
-    """Execute what the cache answered all the same, and compare."""
+    """Execute a request although the cache has answered it, compare both, and return what was executed."""
     asked, run = attempt.cache_request, attempt.verify()
     cache = tenant_of(asked.cache)
     if attempt.made_itself is None:  # else it is a refresh that failed
@@ -50,7 +50,7 @@ def verified_sync(
     generate: Callable[[], Any],
     prefetched: Prefetched | None,
 ) -> CacheResult:
-    """Execute what the cache answered all the same, and compare; the sync form of `verified`."""
+    """Execute what the cache has answered, compare both, and return what was executed; the sync form of `verified`."""
     asked, run = attempt.cache_request, attempt.verify()
     cache = tenant_of(asked.cache)
     if attempt.made_itself is None:
@@ -64,9 +64,9 @@ def verified_sync(
 
 
 def is_comparable(attempt: Attempt, run: VerifiedRun, response: CachedResponse[Any]) -> bool:
-    """Whether an answer can be compared, as far as its entry is still valid.
+    """Whether an answer of the cache can be compared, provided that its entry is still valid.
 
-    It cannot if the run failed, or if permission classes refused it: on a hit, they refuse it as well.
+    It cannot if it is no hit, if the run failed, or if permission classes refused a field: they refuse it on a hit too.
     """
     real = attempt.made_itself
     if response.status is not CacheStatus.HIT or not isinstance(real, ExecutionResult):
@@ -79,7 +79,7 @@ def is_comparable(attempt: Attempt, run: VerifiedRun, response: CachedResponse[A
 def compared(
     attempt: Attempt, run: VerifiedRun, response: CachedResponse[Any], found: Prefetched
 ) -> CacheResult:
-    """Return what was executed, compared with what the cache answered.
+    """Return the executed result, with the verdict of comparing it with the cache's answer.
 
     Args:
         attempt: The try that the cache answered.
@@ -94,10 +94,10 @@ def compared(
 def _verdict(
     attempt: Attempt, run: VerifiedRun, response: CachedResponse[Any], found: Prefetched
 ) -> Verdict | None:
-    """Compare what the cache answered with what was executed, and count the result.
+    """Compare the cache's answer with the executed result; count the verdict, and log a wrong scope.
 
     Returns:
-        The result; None if the entry is not the same after the run, and so there is no comparison.
+        The verdict; None if nothing was compared, because the entry is no longer valid after the run.
     """
     fresh = found.pop(attempt.cache_request.keys)
     if fresh is None or fresh.entry.write_id != response.write_id:

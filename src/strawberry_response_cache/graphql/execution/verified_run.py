@@ -1,4 +1,4 @@
-"""Records a verified run, and which field stands at a path of its response."""
+"""Records a verified run, and finds the field at a path of its response."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,7 +16,7 @@ from strawberry_response_cache.graphql.invalidation.entities import Entities
 from strawberry_response_cache.graphql.policy.policy import Policy
 
 _MOST_TYPES: Final = 10_000
-"""Objects of a response whose types are noted."""
+"""The most objects of a response whose types are noted."""
 
 
 class _TypedEntities(Entities):
@@ -53,20 +53,20 @@ class VerifiedRun(Recorder):
         self._places: Places | None = None
 
     def stand_at(self, parent: GraphQLObjectType, details: Sequence[Any], path: Path) -> None:
-        """Note which field it runs."""
+        """Note that it runs one field, and where that field is in the response."""
         self._begin = Place.of_field(parent, (each.node for each in details))
         self._prefix = tuple(path.as_list())
 
     def watch(self, executor: Executor[Any], policy: Policy | None) -> None:  # noqa: ARG002 - nothing of it is stored
-        """Watch a whole execution, or that of the field; no field below is answered from an entry of its own."""
+        """Watch the execution of the operation, or of the field; no field below is answered from its entry."""
         operation = executor.operation
         self._places = Places(executor.schema, executor.fragment_definitions, self._types)
         if self._begin is None:
             root = executor.schema.get_root_type(operation.operation)
             if root is not None:
                 self._begin = Place(root.name, root, (operation.selection_set,))
-            uninstall(executor)  # which answers fields from their entries
-        super().watch(executor, None)  # which goes on however many objects there are
+            uninstall(executor)  # it would answer fields from their entries
+        super().watch(executor, None)  # with None, every object is noted, however many there are
 
     def coordinate(self, path: ResponsePath) -> str:
         """Return the schema coordinate of the field at a path of the response."""
