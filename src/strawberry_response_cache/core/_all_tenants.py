@@ -1,4 +1,4 @@
-"""All tenants of a cache cleared one after the other: by operators, and between tests.
+"""Clears all tenants of a cache, one after the other, for operators and between tests.
 
 Redis has no list of a cache's tenants. A tenant without a tag table has no entry that counts, so it is enough to find the
 tag tables.

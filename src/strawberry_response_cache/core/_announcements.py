@@ -1,7 +1,7 @@
-"""Tells a function of the user's, `on_invalidate`, of each invalidation that Redis has taken.
+"""Calls the user's function `on_invalidate` for each invalidation that Redis has taken.
 
-Nothing waits for that function: what it raises fails no caller, and it is tried a few times. What a crash
-takes along is not told.
+No caller waits for that function, or gets an exception of it. If it raises, it is called up to two times more. A
+crash loses the calls that were not made.
 """
 
 import asyncio
@@ -22,20 +22,20 @@ from strawberry_response_cache.core._user_code import Raised, awaited, called, i
 from strawberry_response_cache.core.drivers.driving import running_loop
 
 PAUSES: Final = (0.1, 0.5)
-"""Seconds before each further try."""
+"""Seconds before the second and the third call of a function that raised."""
 MOST_WAITING: Final = 10_000
-"""How many invalidations may wait until the function is told of them. Further ones count as lost."""
+"""How many invalidations may wait for their call of the function. Further ones count as lost."""
 _LONGEST_DRAIN: Final = 10.0
 """Seconds that closing a cache waits for the function."""
 _IDLE: Final = 1.0
-"""Seconds without anything to tell after which the thread ends."""
+"""Seconds without an invalidation after which the thread ends."""
 
 
 OnInvalidate: TypeAlias = Callable[[InvalidatedTags], Awaitable[object] | object]
 
 
 class Announcements:
-    """The invalidations that `on_invalidate` is told of, one after the other.
+    """The invalidations for which `on_invalidate` is called, or still has to be.
 
     An async function runs as a task of the event loop that invalidated, so that it can use what belongs to that
     loop. Everything else runs in one thread, started when it is first needed.
@@ -46,7 +46,7 @@ class Announcements:
 
     Attributes:
         is_wanted: Whether there is such a function.
-        lost: Of how many invalidations the function could not be told.
+        lost: For how many invalidations the function raised each time, or could not be called.
     """
 
     def __init__(self, function: OnInvalidate | None, name: str) -> None:
@@ -60,13 +60,13 @@ class Announcements:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Drop all invalidations in a forked child: the parent tells of them."""
+        """Drop all waiting invalidations in a forked child: the parent calls the function for them."""
         self._waiting: deque[InvalidatedTags] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_running = self._is_draining = False
 
     def announce(self, tags: InvalidatedTags) -> None:
-        """Tell of an invalidation that Redis has taken, in the background."""
+        """Call the function for an invalidation, in the background. If too many wait, this one counts as lost."""
         if not self.is_wanted or not tags:
             return
         if len(self._waiting) + len(self._tasks) >= MOST_WAITING:
@@ -98,7 +98,7 @@ class Announcements:
             self._take(tags)
 
     async def drain_async(self) -> None:
-        """Wait until this loop and the thread have told everything, without further pauses."""
+        """Wait until this loop and the thread have made all calls; further tries follow without pauses."""
         self._is_draining = True
         try:
             loop = asyncio.get_running_loop()
@@ -142,7 +142,7 @@ class Announcements:
             self._changed.notify_all()
 
     def _next(self) -> InvalidatedTags | None:
-        """Wait for something to tell; None if there was nothing for a while."""
+        """Wait for an invalidation and return it. If none comes for a while, return None: the thread ends."""
         with self._changed:
             if not self._waiting:
                 self._changed.wait_for(lambda: self._waiting or self._is_draining, _IDLE)
@@ -165,7 +165,7 @@ class Announcements:
                 time.sleep(pause)
 
     def drain(self) -> None:
-        """Wait until the thread has told everything, without further pauses."""
+        """Wait until the thread has made all its calls; further tries follow without pauses."""
         with self._changed:
             self._is_draining = True
             self._changed.notify_all()

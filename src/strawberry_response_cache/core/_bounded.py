@@ -1,4 +1,4 @@
-"""What is kept from request to request: bounded in bytes, what was not used lately goes first."""
+"""A memory that outlives a request. It is bounded in bytes, and drops what was not used lately."""
 
 import threading
 from collections import OrderedDict
@@ -12,7 +12,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 _LARGEST_SHARE: Final = 8
-"""One value takes at most this part of the whole: what one client sends does not push out everything else."""
+"""A value takes at most an eighth of the memory, so that one client cannot push out all other values."""
 
 
 @dataclass(slots=True)
@@ -54,15 +54,15 @@ class Bounded(Generic[K, V]):
         kept = self._kept.get(key)
         if kept is None:
             return None
-        # Each request asks several times: what is used keeps its place until there is no room.
+        # A request reads several values: a used one is moved only when room is needed, not at each read.
         kept.is_used = True
         return kept.value
 
     def put(self, key: K, value: V, *, size: int) -> bool:
-        """Keep a value, unless it is too large; the oldest that was not used goes.
+        """Keep a value, unless it is too large. To make room, the oldest values that were not used lately are dropped.
 
         Args:
-            key: Its key; what was kept under it goes.
+            key: Its key. The value that was kept under it is dropped, also if the new one is too large.
             value: The value.
             size: What it takes, in bytes.
 

@@ -203,20 +203,20 @@ class ResponseCache(RememberedValues):
         return narrowed
 
     async def invalidate(self, *tags: str, queued: bool = False) -> None:
-        """Invalidate every entry that has one of these tags; the cost does not depend on their number.
+        """Invalidate every entry that has one of these tags; the cost does not depend on the number of entries.
 
         A value that is being generated from older data will not be stored. Values that a generator built
         from such an entry are invalidated too.
 
         Args:
             *tags: The tags, as strings.
-            queued: What happens if Redis does not take it within ``invalidate_deadline``. False, the
+            queued: What happens if Redis does not take the invalidation within ``invalidate_deadline``. False, the
                 default, raises. True logs it and tries again until Redis takes it; until then this process
                 reads nothing of this tenant from Redis.
 
         Raises:
             TypeError: If a tag is not a string.
-            CacheStoreError: If Redis did not take it; the old entries then remain until their ttl and
+            CacheStoreError: If Redis did not take the invalidation; the entries then remain until their ttl and
                 stale window end. With ``queued``, only if the queue is full.
 
         Example:
@@ -316,16 +316,16 @@ class ResponseCache(RememberedValues):
 
     @property
     def on_invalidate_failures(self) -> int:
-        """Of how many invalidations ``on_invalidate`` could not be told, in this process."""
+        """For how many invalidations of this process ``on_invalidate`` raised each time, or could not be called."""
         return self._engine.announcements.lost
 
     def statistics(self) -> CacheStatistics:
-        """Return what this cache and all its tenants did in this process: the figures behind the metrics.
+        """Return the counts of what this cache and all its tenants did in this process; metrics show the same.
 
         It needs no OpenTelemetry, and also works with ``telemetry=False``.
 
         Returns:
-            The figures as they are now.
+            The counts as they are now.
 
         Example:
             >>> with ResponseCache.from_url("memory://", prefix="ledger") as cache:

@@ -39,7 +39,7 @@ class CallCounters:
         return self.calls - self.failures
 
     def statistics(self) -> CallStatistics:
-        """Return a copy."""
+        """Return the counts, as a copy that does not change."""
         return CallStatistics(calls=self.calls, failures=self.failures, seconds=self.seconds)
 
 
@@ -47,18 +47,18 @@ class Counters:
     """What one cache counts, with all its tenants.
 
     Args:
-        operation_names: How many operations have figures of their own.
+        operation_names: How many names of operations are counted each by itself; 0 for none.
 
     Attributes:
         requests: The requests of each scope.
-        operations: The figures of operations by name; None if there are none.
+        operations: What is counted of operations by their names; None if ``operation_names`` is 0.
         bypasses: The requests that were answered without the cache, by reason.
         loads: The runs of generators, operations and fields, by scope.
         calls: The calls of the store, by operation: ``get``, ``put`` and ``invalidate``.
         invalidations: The invalidations, by kind: ``tags``, ``key`` and ``clear``.
-        verified: The hits that were executed all the same, by what the comparison came to.
+        verified: The hits that were executed as well, to compare, by the result of the comparison.
         evictions: Entries that left local memory because it was full.
-        field_costs: What fields with entries of their own take.
+        field_costs: How long fields with entries of their own take.
     """
 
     def __init__(self, operation_names: int = 0) -> None:
@@ -90,7 +90,7 @@ class Counters:
         self.field_costs.reset()
 
     def answered(self, scope: Scope, response: CachedResponse[Any]) -> None:
-        """Count a request of the core, whose response tells why it was a bypass."""
+        """Count a request by its response; for a bypass, count the reason too."""
         if self.requests[scope].add(response):
             self.because(response.detail.value)
 

@@ -29,7 +29,7 @@ from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core.protocol import NoLease, Trouble, Unavailable
 
 ENDED_LOOPS: Final = 10
-"""After how many event loops that ended a line is logged: a program that starts a few does not need it."""
+"""How many event loops end before a line is logged: a program that starts only a few is no problem."""
 
 _NO_LEASE: Final = "takes no lease", "what is not in the cache is generated and not stored"
 _NO_ANSWER: Final = "failed", "responses are generated and not stored until it answers"
@@ -53,7 +53,7 @@ class Engine:
     Attributes:
         name: The cache's prefix.
         counters: What is counted in this process.
-        invalidated: What this process invalidated at last.
+        invalidated: The latest invalidations that this process made.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class Engine:
             raise CacheStoreError(msg, error_type=result.error_type)
 
     def statistics(self) -> CacheStatistics:
-        """Return a copy of what was counted, and what local memory, queue and breaker hold now."""
+        """Return what was counted so far, and the present state of local memory, queue and breakers."""
         drivers, counters = self.drivers(), self.counters
         memories = [driver.memory for driver in drivers if driver.memory is not None]
         return CacheStatistics(
@@ -227,7 +227,7 @@ class Engine:
 
 
 class _LoopLog:
-    """Logs once that many event loops ended, each with connections of its own."""
+    """Logs once that many event loops ended without closing the cache; each had connections of its own."""
 
     def __init__(self, handle: RedisHandle) -> None:
         self._handle = handle
@@ -235,7 +235,7 @@ class _LoopLog:
         self._is_told = handle.address == "memory://"
 
     def began(self, alive: int) -> None:
-        """Count an event loop that uses the cache."""
+        """Count an event loop that begins to use the cache; ``alive`` loops use it now. Log if many have ended."""
         self._begun += 1
         if self._is_told or (ended := self._begun - alive) < ENDED_LOOPS:
             return
@@ -250,7 +250,7 @@ class _LoopLog:
         )
 
     def closed(self) -> None:
-        """Leave out an event loop that closed the cache."""
+        """Take an event loop out of the count, because it closed the cache."""
         self._begun -= 1
 
 
@@ -264,7 +264,7 @@ class _FailureLog:
         self._refusals = Interval()
 
     def note(self, failure: Unavailable | NoLease) -> None:
-        """Count a failure, and log it unless one was logged just now."""
+        """Count a failure, and log it at most once per interval. It is ignored if the server was not asked."""
         if isinstance(failure, NoLease):
             self._log(self._refusals, _NO_LEASE, failure.trouble.value, failure.trouble)
         elif failure.asked:

@@ -12,7 +12,7 @@ SWITCH: Final = f"{ENVIRONMENT_PREFIX}ENABLED"
 URL: Final = f"{ENVIRONMENT_PREFIX}URL"
 PREFIX: Final = f"{ENVIRONMENT_PREFIX}PREFIX"
 NO_SETTINGS: Final = frozenset({SWITCH, URL, PREFIX})
-"""The variables that `CacheSettings` leaves to others."""
+"""The variables that `CacheSettings` ignores, because they are no settings."""
 
 _ON: Final = frozenset({"", "1", "true", "yes", "on"})
 _OFF: Final = frozenset({"0", "false", "no", "off"})
@@ -40,7 +40,7 @@ def is_switched_on(environ: Mapping[str, str] | None = None) -> bool:
 
 
 def required(environ: Mapping[str, str], examples: Mapping[str, str]) -> list[str]:
-    """Return variables that must be set.
+    """Return the values of variables that must be set.
 
     Args:
         environ: The variables.
@@ -58,7 +58,7 @@ def required(environ: Mapping[str, str], examples: Mapping[str, str]) -> list[st
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Name a variable in the errors about its value; these never quote the value.
+    """Put a variable's name into the configuration errors that the code inside raises about its value.
 
     Raises:
         CacheConfigurationError: The error that is raised inside, with the name of the variable.

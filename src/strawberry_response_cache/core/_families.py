@@ -1,8 +1,11 @@
-"""Families of tags: what reaches entries whose tags cannot be named one by one.
+"""Families of tags: one tag stands for many, where there are too many to list.
 
-The family of ``Account:42`` is all tags that begin with ``Account:``. Two hidden tags stand for it, for either
-side that has too many to name: an entry then carries ``Account:*``, which every invalidation of the
-family stamps; and an invalidation of too many tags stamps the tag that every entry of the family carries.
+The family of ``Account:42`` is all tags that begin with ``Account:``. Two hidden tags stand for it:
+
+- An entry with too many tags of the family carries ``Account:*`` instead. Each invalidation of one of these tags
+  stamps ``Account:*`` too.
+- Each entry with a tag of the family carries the tag of the whole family, see `whole_family`. An invalidation of
+  too many tags stamps that instead.
 """
 
 from collections.abc import Iterable
@@ -12,12 +15,12 @@ from typing import Final
 from strawberry_response_cache.core._keys import tag_digests
 
 EVERYTHING_TAGGED: Final = "*"
-"""The tag of a response that holds too much to name: every invalidation of a tag reaches it."""
+"""The tag of a response that has too many tags to list: each invalidation of any tag invalidates it."""
 EVERYTHING: Final = tag_digests((EVERYTHING_TAGGED,))
 
 
 def family_of(tag: str) -> str | None:
-    """Return the tag of a response that holds too many of a kind to name each; None for a kind itself.
+    """Return what a response carries if it has too many tags of this family; None for a tag without a colon.
 
     Example:
         >>> family_of("Account:42"), family_of("Account")
@@ -33,7 +36,7 @@ def whole_family(kind: str) -> str:
     Users cannot write it: it ends in a control character, which tags may not hold.
 
     Args:
-        kind: What stands before the colon in each tag of the family, such as ``shelf``.
+        kind: The text before the colon in each tag of the family, such as ``shelf``.
     """
     return f"{kind}:\0"
 
@@ -65,7 +68,7 @@ def shown(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def with_families(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return tags to invalidate together with the family tags of entries that hold too many tags to name."""
+    """Return tags with their family tags and ``*``, so that entries with too many tags are invalidated too."""
     named = dict.fromkeys(tags)
     families = (family_of(tag) for tag in (*named,))
     return tuple({*named, *filter(None, families), EVERYTHING_TAGGED}) if named else ()

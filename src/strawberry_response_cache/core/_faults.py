@@ -16,7 +16,7 @@ class Faults:
     Attributes:
         count: How many were caught. Responses that were generated while this or `elsewhere` grew are not stored.
         elsewhere: How many were caught in calls from resolvers, such as `restrict_cache`; the effect of
-            these calls is lost. That Python's stack ended counts here, too, although it is no fault.
+            these calls is lost. A `RecursionError` counts here too, although it is no fault of this package.
     """
 
     def __init__(self) -> None:
@@ -26,11 +26,14 @@ class Faults:
         self._log_of_depth = Interval()
 
     def reset(self) -> None:
-        """Set the count to 0, in a forked child."""
+        """Set both counts to 0, in a forked child."""
         self.count = self.elsewhere = 0
 
     def note(self, error: BaseException) -> None:
-        """Count a fault, and log its type and place. Its text may hold data of the request."""
+        """Count a fault, and log its type and place, not its text, which may hold data of the request.
+
+        A `RecursionError` is logged only: the operation was nested too deeply.
+        """
         if isinstance(error, RecursionError):
             self._note_depth(error)
             return
@@ -60,7 +63,7 @@ class Faults:
         )
 
     def note_elsewhere(self, error: BaseException) -> None:
-        """Note a fault in a call from a resolver."""
+        """Count a fault in a call from a resolver in `elsewhere`, and do what `note` does."""
         self.elsewhere += 1
         self.note(error)
 

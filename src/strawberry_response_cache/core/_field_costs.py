@@ -1,13 +1,13 @@
-"""What fields with entries of their own take in this process: to generate, and to look up. Plain numbers, bounded."""
+"""How long fields with entries of their own take in this process, to generate and to look up; bounded."""
 
 import statistics
 from collections import deque
 from typing import Final
 
 _SAMPLES: Final = 32
-"""The latest times that are kept."""
+"""How many of the latest times are kept for each median."""
 _FEWEST: Final = 16
-"""Of fewer times nothing is told."""
+"""Fewer times than this give no median."""
 _MOST_FIELDS: Final = 1000
 
 

@@ -32,7 +32,7 @@ def renewed_in_child(owner: object, name: str, make: Callable[[], L]) -> L:
         False
     """
     key = (id(owner), name)
-    # When the owner goes, `pop` is called with the reference as what it returns where there is no such key.
+    # The weak reference calls back `pop(key, reference)` when its owner is freed; `reference` is only the default.
     _renewed[key] = weakref.ref(owner, partial(_renewed.pop, key)), make
     return make()
 

@@ -61,14 +61,13 @@ class Census:
     """What servers hold of a cache.
 
     Attributes:
-        entries: How many entries there are, those included that an invalidation ended and that their server still
-            keeps until their ttl.
+        entries: How many entries there are. Invalidated ones count too, while the server keeps them.
         entry_bytes: What they take in the servers' memory.
         leases: How many leases there are: values that are being generated.
         tag_tables: How many tag tables there are, one for each slot of a tenant.
         table_bytes: What these take.
-        invalidated_tags: How many tags these hold, each once for its tenant, and its family (``Account:*`` of
-            ``Account:1``) as a tag of its own: the server keeps digests, which do not tell the one from the other.
+        invalidated_tags: How many invalidated tags these hold; a tag counts once for its tenant. Its family
+            (``Account:*`` of ``Account:1``) counts as one more tag: the server keeps digests, which look alike.
         tenants: How many tenants have an entry or a tag table, the cache itself included.
         largest: The tenants with most bytes of entries: the hash of their name, their entries and the bytes.
     """
@@ -106,7 +105,8 @@ class InspectedEntry:
         stale: Seconds for which it may be served after that.
         age: Seconds since it was stored.
         size: The bytes of its payload as it is stored.
-        is_private: Whether it is of one session; or, under a public key, the marker that leads to these.
+        is_private: Whether it belongs to one session. Under a public key, it is the marker that says that each session
+            has an entry of its own.
         is_marker: Whether it has no value, and says how its key is answered.
         tags: The names of its tags that are known; sorted.
         other_tags: How many more it has: the server keeps digests of tags only.
@@ -135,7 +135,7 @@ class InspectedEntry:
 
 
 class Inspection:
-    """Looks at the servers of a cache, by the sync connections of its engine."""
+    """Reads what the servers of a cache hold, over the sync connections of its engine."""
 
     def __init__(self, cache: "RememberedValues") -> None:
         self._engine, self._keyspace = cache._engine, cache._keyspace  # noqa: SLF001 - beside it
@@ -212,7 +212,7 @@ class Inspection:
             only_this_tenant: Whether other tenants are left out.
 
         Yields:
-            After each page, about how many keys the servers have looked at for it; at last the census.
+            After each page, about how many keys the server went through for this page; as the last item, the census.
 
         Raises:
             CacheStoreError: If a server does not answer, or its user may not ask for that.
@@ -233,7 +233,7 @@ class Inspection:
                 if what.kind == "e":
                     entries[what.tenant_hash] += 1
                     sizes[what.tenant_hash] += size
-            # Each invalidation is in all tables of a tenant.
+            # An invalidation writes its tags into all tables of a tenant: take the largest, not the sum.
             for (_, tenant), number in zip(tables, numbers[len(found) :], strict=True):
                 tags[tenant] = max(tags.get(tenant, 0), number)
             yield PAGE
@@ -260,7 +260,7 @@ class Inspection:
 
         Args:
             key_parts: The key.
-            beside: The key parts in whose slot it is; empty for its own.
+            beside: The key parts of another entry, in whose slot this one is stored; empty for a slot of its own.
             names: Returns tags that an entry with this payload may have; the server keeps digests only.
 
         Raises:

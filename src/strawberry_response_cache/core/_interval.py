@@ -48,7 +48,7 @@ class Interval:
         return count
 
     def end(self) -> None:
-        """Let the next failure be logged."""
+        """End the interval, so that the next failure is logged."""
         self._silent_until = float("-inf")
 
 

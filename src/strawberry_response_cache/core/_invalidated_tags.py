@@ -5,12 +5,12 @@ from typing import Any, Self
 
 
 class InvalidatedTags(tuple[str, ...]):  # noqa: SLOT001 - a tuple has no room for slots
-    """The tags of one invalidation, as ``on_invalidate`` is told of them.
+    """The tags of one invalidation, as ``on_invalidate`` receives them.
 
     A family of tags is ``shelf:*``, and everything is ``*``.
 
     Attributes:
-        tenant: A hash of the tenant, which tells it from others without its name; empty without a tenant.
+        tenant: A hash of the tenant's name, which differs for each tenant; empty without a tenant.
 
     Example:
         >>> tags = InvalidatedTags(["Book", "Book:1"], tenant="5d41402abc4b2a76")

@@ -43,14 +43,14 @@ class Invalidation:
     Attributes:
         effects: The effects to perform: one for each slot.
         kind: What is invalidated, for the observer.
-        locally: What to do to local memory, and to the log of invalidations.
-        tables: The tag tables that it stamps.
-        digests: The tags that it stamps them with; None for everything.
+        locally: Applies the invalidation to local memory, or notes it in the log of invalidations.
+        tables: The tag tables that it changes.
+        digests: The digests of the tags that it stamps in these tables; None for everything.
         count: The number of tags.
-        names: What `on_invalidate` is told when Redis has taken it; empty if the cache has none.
+        names: The tags that `on_invalidate` gets when Redis has taken the invalidation; empty for no call.
         queued: Whether to queue it if Redis does not take it, and not to raise.
         started_ns: When it began, in nanoseconds since 1970.
-        began: The same, in seconds of `time.perf_counter`.
+        began: When it began, in seconds of `time.perf_counter`.
     """
 
     effects: Sequence[Effect[Unavailable | None]]
@@ -140,7 +140,7 @@ class Invalidations:
         """Perform an invalidation, also if the caller is cancelled meanwhile.
 
         Raises:
-            CacheStoreError: If Redis did not take it, and it was not queued.
+            CacheStoreError: If Redis did not take the invalidation, and it was not queued.
         """
         driver = self._engine.async_driver()
         await driver.invalidating.hold(self._see_through(invalidate, driver))
@@ -166,10 +166,10 @@ class Invalidations:
             driver.invalidating.keep_replaying(self._engine.queue)
 
     def _why_pending(self, invalidate: Invalidation) -> Callable[[], Unavailable | None]:
-        """Return a function that returns why to queue an invalidation without a try; None to try it.
+        """Return a function that returns why to queue an invalidation without asking Redis; None to ask.
 
-        If another invalidation of the tenant is pending, it is replayed already. A second try would only let
-        its caller wait for the same server.
+        The reason is that another invalidation of the tenant is pending, which is replayed already. The caller of
+        this one would only wait for the same server. Invalidations that are not to be queued are always tried.
         """
         if not invalidate.queued:
             return lambda: None
@@ -267,7 +267,7 @@ class Invalidations:
     # -- Pending invalidations --------------------------------------------------------
 
     async def are_pending(self) -> bool:
-        """Whether an invalidation of this tenant is pending. If the replays have stopped, this tries it once."""
+        """Whether an invalidation of this tenant is pending; if the replays have stopped, replay the queue first."""
         queue = self._engine.queue
         if not queue.has_pending(self._keyspace):
             return False

@@ -84,7 +84,7 @@ class EntryKeys(NamedTuple):
     Attributes:
         entry: The entry itself.
         lease: The lease, which is the right to store it.
-        tags: The tag table that decides whether it is still good.
+        tags: The tag table that decides whether the entry still counts.
         channel: The channel for invalidations and ended leases of the whole cache.
         tenant: The digest of its tenant, the same for all slots.
     """
@@ -108,7 +108,7 @@ _FOUND: Final = re.compile(
 
 
 class FoundKey(NamedTuple):
-    """What a key is that a scan found.
+    """The kind and the tenant of a key that a scan found.
 
     Attributes:
         kind: ``e`` for an entry, ``l`` for a lease, ``t`` for a tag table.
@@ -120,7 +120,7 @@ class FoundKey(NamedTuple):
 
     @property
     def tenant_hash(self) -> str:
-        """The same as `Keyspace.tenant_hash`."""
+        """A hash of the tenant; equal to its `Keyspace.tenant_hash`."""
         return "" if self.tenant == NO_TENANT else self.tenant[:_SHORT]
 
 
@@ -170,7 +170,7 @@ class Keyspace:
 
     @property
     def tenant_hash(self) -> str:
-        """What tells this tenant from others outside of Redis, without its name; empty without a tenant."""
+        """A hash that names this tenant in logs and reports; empty without a tenant."""
         return "" if self.tenant_digest == NO_TENANT else self.tenant_digest[:_SHORT]
 
     @property
@@ -184,7 +184,7 @@ class Keyspace:
         return f"{{{self.prefix}:{FORMAT_VERSION}:*"
 
     def found(self, key: str) -> "FoundKey | None":
-        """Return what a key is that a scan found; None if it is no key of this cache."""
+        """Return the kind and the tenant of a key that a scan found; None if the key is not of this cache."""
         begin = f"{{{self.prefix}:{FORMAT_VERSION}:"
         match = _FOUND.fullmatch(key.removeprefix(begin))
         return None if match is None else FoundKey(match["kind"], match["tenant"])

@@ -51,7 +51,7 @@ def keys_of(keyspace: Keyspace, key_parts: Sequence[str]) -> EntryKeys:
 
 
 def are_plain(ttl: object, stale: object, tags: object) -> bool:
-    """Whether these arguments are valid without further checks."""
+    """Whether these arguments of `remember` have plain types, are valid and store something (a ttl above 0)."""
     if not _is_plain_duration(ttl) or ttl == 0:
         return False
     if stale is not None and not _is_plain_duration(stale):

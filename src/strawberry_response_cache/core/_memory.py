@@ -33,7 +33,7 @@ class _KeptEntry:
         entry: The entry as it was read.
         keys: Its keys.
         fresh_until: When its ttl ends.
-        until: When it is dropped, at the latest.
+        until: When its ttl or the ttl of local memory ends, whichever comes first.
         size: Its size, in bytes.
         touched: When its last use was noted.
     """
@@ -82,7 +82,7 @@ class Memory:
         return len(self._kept)
 
     def get(self, keys: EntryKeys) -> Entry | None:
-        """Return an entry with its current age; None if it is not here, or messages may be missing."""
+        """Return an entry with its current age; see `find`."""
         found = self.find(keys)
         if found is None:
             return None
@@ -94,7 +94,7 @@ class Memory:
         """Return an entry as it was read, and for how many seconds it stays fresh.
 
         Returns:
-            None if it is not here, or messages may be missing.
+            None if it is not here. Also None if messages may be missing; then all entries are dropped.
         """
         kept = self._kept.get(keys.entry)
         if kept is None:
@@ -111,7 +111,7 @@ class Memory:
         return kept.entry, kept.fresh_until - now
 
     def missing(self, keys: Mapping[str, EntryKeys]) -> dict[str, EntryKeys]:
-        """Return the keys, by those of their entries, without an entry that is here and fresh."""
+        """Return those of the keys whose entry is not here or no longer fresh; all, if messages may be missing."""
         if not self._is_trusted():
             self.drop_all()
             return dict(keys)
@@ -134,7 +134,10 @@ class Memory:
         return self._log.ticket()
 
     def keep(self, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
-        """Keep an entry from Redis, unless a message since the ticket invalidates it."""
+        """Keep an entry from Redis, unless it is too large or a message since the ticket invalidates it.
+
+        To make room, the least recently used entries are dropped.
+        """
         recording = entry.recording
         size = _OVERHEAD + recording.size + _PER_TAG * len(recording.tags)
         if size > self._max_bytes or not self._is_trusted():

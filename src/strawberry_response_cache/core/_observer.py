@@ -21,7 +21,7 @@ Scope: TypeAlias = Literal["value", "operation", "field"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 Verdict: TypeAlias = Literal["equal", "changed", "scope"]
-"""What the comparison of a stored answer with a real one came to; see `CacheStatistics.verified`."""
+"""The result of comparing a stored answer with an executed one; see `CacheStatistics.verified`."""
 
 StoreOperation: TypeAlias = Literal["get", "put", "invalidate"]
 """A call of the store: a lookup, a commit or an invalidation."""
@@ -54,7 +54,7 @@ class Subject:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The same for the ``extra`` of log lines."""
+        """The cache and the field, for the ``extra`` of log lines."""
         field = {} if self.field is None else {"response_cache.field": self.field}
         return {"response_cache.name": self.name, **field}
 
@@ -113,16 +113,16 @@ Ended: TypeAlias = Callable[[str | None], None]
 
 
 def _ignored(_: str | None) -> None:
-    """Ignore the end."""
+    """Do nothing: an observer that ignores events needs no end."""
 
 
 class Counted(Protocol):
-    """Has figures that an observer may read at any time, from any thread."""
+    """A cache whose statistics an observer may read at any time, from any thread."""
 
     name: str
 
     def statistics(self) -> CacheStatistics:
-        """Return the figures as they are now."""
+        """Return the counts as they are now."""
         ...
 
 
@@ -160,12 +160,18 @@ class Observer:
         """A cache was made. The observer must not keep it alive."""
 
     def loaded(self, name: str, scope: Scope, seconds: float, error_type: str | None) -> None:
-        """What was not cached has run, whether events are wanted or not."""
+        """A generator, operation or field has run, because its value was not cached.
+
+        It is called even while `listening` returns False.
+        """
 
     def called(
         self, name: str, operation: StoreOperation, seconds: float, error_type: str | None
     ) -> None:
-        """A call of the store has ended, whether events are wanted or not; of lookups that succeed, a sample."""
+        """A call of the store has ended. Of the lookups that succeed, only a sample is reported.
+
+        It is called even while `listening` returns False.
+        """
 
 
 class Guarded(Observer):
@@ -213,7 +219,7 @@ class Guarded(Observer):
         self._tell(self._observer.watch, cache)
 
     def loaded(self, name: str, scope: Scope, seconds: float, error_type: str | None) -> None:
-        """What was not cached has run."""
+        """A generator, operation or field has run, because its value was not cached."""
         self._tell(self._observer.loaded, name, scope, seconds, error_type)
 
     def called(

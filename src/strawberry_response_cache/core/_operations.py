@@ -8,9 +8,9 @@ from strawberry_response_cache.core._request_counters import RequestCounters
 from strawberry_response_cache.core._statistics import OperationStatistics
 
 OTHER: Final = "_other"
-"""Stands for operations that have no figures of their own, and for those without a name."""
+"""Stands for operations that are not counted by their own name, and for those without a name."""
 _LONGEST: Final = 64
-"""Characters of a name: clients choose them."""
+"""Characters of the longest name that is counted by itself: clients choose the names."""
 _MOST_KEYS: Final = 256
 
 
@@ -39,7 +39,7 @@ class KeyEstimate:
     def note(self, key: str) -> None:
         """Count a call that has this key."""
         self._calls += 1
-        # A hash of Python differs between processes: no client can aim at the sample.
+        # Python's hashes differ between processes, so no client can choose keys that distort the sample.
         number = hash(key)
         if not number & self._mask:
             self._sample.add(number)
@@ -59,7 +59,7 @@ class KeyEstimate:
 
 
 class OperationCounters:
-    """The figures of one operation.
+    """What is counted of one operation.
 
     Attributes:
         requests: The requests, by result.
@@ -75,7 +75,7 @@ class OperationCounters:
         self.keys = KeyEstimate()
 
     def statistics(self) -> OperationStatistics:
-        """Return a copy."""
+        """Return the counts, as a copy that does not change."""
         return OperationStatistics(
             requests=self.requests.statistics(),
             impact=self.impact,
@@ -84,10 +84,10 @@ class OperationCounters:
 
 
 class OperationNames:
-    """The figures of all operations: the first names have their own, and the rest shares `OTHER`.
+    """Counts operations by name: the first names each by itself, all others together as `OTHER`.
 
     Args:
-        most: How many names have figures of their own.
+        most: How many names are counted each by itself.
     """
 
     def __init__(self, most: int) -> None:
@@ -101,7 +101,7 @@ class OperationNames:
         self._rest = OperationCounters()
 
     def of(self, name: str | None) -> OperationCounters:
-        """Return the figures of an operation."""
+        """Return the counters of an operation; those of `OTHER` if it is not counted by itself."""
         return self._named.get(name) or self._new(name)
 
     def _new(self, name: str | None) -> OperationCounters:
@@ -113,7 +113,7 @@ class OperationNames:
             return self._named.setdefault(name, OperationCounters())
 
     def statistics(self) -> dict[str, OperationStatistics]:
-        """Return a copy, by name."""
+        """Return the counts by name, as a copy that does not change."""
         named = {str(name): each.statistics() for name, each in self._named.copy().items()}
         rest = self._rest.statistics()
         return {**named, OTHER: rest} if rest.requests.total else named

@@ -2,8 +2,8 @@
 
 Several fields of one execution have entries of their own, but their values are built from shared objects:
 a field above them loaded these, and one loader reads for several of them. So each entry counts as of the
-clock before anything was loaded, and its parts are all values that the execution read from the cache. Too
-many parts are safe; a missing part would survive its invalidation.
+clock before anything was loaded, and its parts are all values that the execution read from the cache. A part too
+many is safe. With a part too few, the entry would survive the invalidation of that part.
 """
 
 import time
@@ -29,7 +29,7 @@ from strawberry_response_cache.core.protocol import (
 from strawberry_response_cache.core.protocol.entry import Entry
 
 _LARGEST_DRAW: Final = 7
-"""What a lookup draws, in multiples of ``early_refresh``, is larger once in a thousand times."""
+"""A lookup draws at random how early to refresh, in multiples of ``early_refresh``; one of a thousand draws more."""
 
 
 _UNANSWERED: Final = Unavailable(
@@ -123,7 +123,7 @@ class Prefetched:
     def effects(
         self, keys: Sequence[EntryKeys], limits: Limits, keyspace: Keyspace, *, first: bool
     ) -> list[Lookup | ReadClock]:
-        """Return the effects to perform."""
+        """Return the lookups of these entries. If ``first``, also return a read of the clock in each slot."""
         clocks = [ReadClock(table) for table in keyspace.tag_tables] if first else []
         return [*clocks, *map(limits.reading, keys)]
 
@@ -135,7 +135,11 @@ class Prefetched:
         log: InvalidationLog,
         ticket: Ticket,
     ) -> list[Lookup | ReadClock]:
-        """Note the answers; return further effects to perform. The ticket was taken before the store was asked."""
+        """Keep the entries and note the clocks in the answers; return the effects to perform next.
+
+        These fetch entries that were replaced meanwhile, and start epochs. The ticket was taken before the store was
+        asked.
+        """
         further: list[Lookup | ReadClock] = []
         for effect, answer in zip(effects, answers, strict=True):
             if isinstance(answer, Unavailable):
@@ -144,7 +148,7 @@ class Prefetched:
                 ends = self.clock() + answer.entry.remaining_ms / 1000
                 self._found[effect.keys.entry] = _Found(answer, ends, log, ticket)
             elif isinstance(effect, Lookup) and isinstance(answer, Moved):
-                # The entry that this process had was replaced: the other one is fetched, once.
+                # The entry that this process had was replaced: fetch the new one, once.
                 if effect.known is not None:
                     further.append(replace(effect, confirmed=None))
             elif isinstance(effect, ReadClock):
@@ -159,7 +163,7 @@ class Prefetched:
         self._note(keyspace.tag_tables[0], None, keyspace)
 
     def _note(self, table: str, moment: object, keyspace: Keyspace) -> None:
-        """Note the clock before anything in the execution was read."""
+        """Note as a part the clock from before the execution read anything; without a clock, nothing is stored."""
         where = EntryKeys("", "", table, keyspace.channel, keyspace.tenant_digest)
         part = (
             Part(where, (), FOR_EVER, moment.epoch, moment.clock)
@@ -182,7 +186,7 @@ def may_be_due(entry: Entry, left_ms: int, early_refresh: float) -> bool:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ReadyEntries:
-    """The entries that fields can be answered from without asking for anything."""
+    """The entries that fields can be answered from without a request to Redis."""
 
     prefetched: Prefetched
     memory: Memory | None
@@ -196,7 +200,7 @@ class ReadyEntries:
         return self.prefetched.find(keys, self.early_refresh)
 
     def missing(self, keys: Mapping[str, EntryKeys]) -> list[EntryKeys]:
-        """Return the keys, of those by entry, without an entry."""
+        """Return those of the keys whose entry is neither in local memory nor prefetched."""
         left = keys if self.memory is None else self.memory.missing(keys)
         return [each for each in left.values() if not self.prefetched.has(each)]
 

@@ -35,7 +35,7 @@ class Hearers:
 
 
 def hear(message: bytes, hearers: Hearers) -> None:
-    """Pass a message on; one that is not understood may be an invalidation, so all memory goes."""
+    """Handle a message. One that is not understood may be an invalidation, so local memory is emptied."""
     memory = hearers.memory
     kind, _, rest = message.decode("ascii", "replace").partition(" ")
     if kind == "w":

@@ -18,7 +18,7 @@ from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core.protocol import Clear, Effect, Invalidate, Unavailable
 
 Replay: TypeAlias = Generator[Effect[Unavailable | None], Unavailable | None, bool]
-"""Yields effects, receives their failures, and returns whether nothing is pending any more."""
+"""Yields effects, receives None or a failure for each, and returns whether the queue is empty."""
 
 REPLAY_INTERVAL: Final = 0.25
 """Seconds between two tries of invalidations that Redis did not take."""
@@ -29,12 +29,12 @@ class _Pending:
     """The pending invalidations of one tenant.
 
     Attributes:
-        keyspace: The tenant's.
-        tags: Digests.
+        keyspace: The keys of the tenant.
+        tags: The digests of the tags that wait for the next replay.
         names: The tags as text, for `on_invalidate`; empty if the cache has none.
-        everything: Whether a `clear` of it is queued.
-        reason: Why Redis did not take the latest that was tried.
-        replaying: What is being replayed; None if nothing is.
+        everything: Whether a `clear` of the tenant waits for the next replay.
+        reason: Why Redis did not take the invalidation that was tried last.
+        replaying: The tags, or the `clear`, that a replay runs for now; None if none runs.
     """
 
     keyspace: Keyspace
@@ -53,7 +53,7 @@ class _Pending:
         return taken
 
     def take_back(self) -> None:
-        """Take back what was being replayed, because that has failed or ended in the middle."""
+        """Queue again what was being replayed, because the replay failed or did not end."""
         if (taken := self.replaying) is not None:
             self.replaying = None
             self.tags |= taken.tags
@@ -62,7 +62,7 @@ class _Pending:
 
 
 class _Taken(NamedTuple):
-    """What is replayed at once: see `_Pending`."""
+    """What one replay of a tenant runs for; see `_Pending`."""
 
     tags: frozenset[str]
     names: frozenset[str]
@@ -75,9 +75,9 @@ class InvalidationQueue:
     Args:
         max_queued: How many tags it keeps in all. Above that, a tenant's tags become a `clear`.
         max_tags: See `Invalidate`.
-        patience: Seconds after which a replay that takes no step is given up: the event loop that runs it may have
-            been stopped, and never run again.
-        on_taken: Told the names of what Redis has taken at last; `EVERYTHING_TAGGED` for everything.
+        patience: Seconds without a step after which another replay may replace the one that runs: its event loop may
+            have stopped for good.
+        on_taken: Called with the tags that a replay has invalidated; `EVERYTHING_TAGGED` for everything.
         clock: Returns a monotonic time in seconds.
 
     Attributes:
@@ -136,7 +136,7 @@ class InvalidationQueue:
         return self._clock() - self._replayed_at > 2 * REPLAY_INTERVAL
 
     def _is_given_up(self) -> bool:
-        """Whether a replay runs that takes no step any more."""
+        """Whether the replay that runs has taken no step for longer than ``patience``."""
         return self._clock() - self._step_at > self._patience
 
     def add(
@@ -181,7 +181,7 @@ class InvalidationQueue:
         self._replay = None
         for pending in self._pending.values():
             pending.take_back()
-            pending.names.clear()  # its parent tells
+            pending.names.clear()  # the parent calls `on_invalidate`
         self._recount()
 
     def _recount(self) -> None:
@@ -190,7 +190,7 @@ class InvalidationQueue:
     def replay(self) -> Replay:
         """Replay the pending invalidations, tenant by tenant, until Redis does not take one.
 
-        One replay runs at a time: a second one does nothing, unless the first is given up.
+        One replay runs at a time: a second one does nothing, unless the first has stopped for longer than ``patience``.
         """
         with self._lock:
             if self._replay is not None:
@@ -230,7 +230,7 @@ class InvalidationQueue:
             is_done = True
         finally:
             with self._lock:
-                # Otherwise it was given up, and what replays now sees to all of it.
+                # Otherwise another replay has replaced this one, and replays these invalidations again.
                 is_done = is_done and self._replay is this
                 if self._replay is this:
                     self._count -= len(taken.tags) + len(pending.tags)

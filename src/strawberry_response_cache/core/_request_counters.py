@@ -35,7 +35,7 @@ class RequestCounters:
         self.saved = 0.0
 
     def hit_locally(self, saved: float) -> None:
-        """Count a hit in local memory, on its fast path."""
+        """Count a hit on the fast path of local memory; ``saved`` is as in `hit`."""
         self.local_hits += 1
         self.saved += saved
 
@@ -77,5 +77,5 @@ class RequestCounters:
         return False
 
     def statistics(self) -> RequestStatistics:
-        """Return a copy."""
+        """Return the counts, as a copy that does not change."""
         return RequestStatistics(**{name: getattr(self, name) for name in self.__slots__})

@@ -89,7 +89,7 @@ class CachedResponse(Generic[T]):
         age: Seconds since the value was stored; 0 for a value that was just generated.
         ttl: Seconds for which the value stays fresh; 0 if nothing was stored.
         saved: For a hit, the seconds that the value took when it was generated, in whole milliseconds; else 0.
-        write_id: What tells the entry, as it was stored then, from all others; empty where that is not known.
+        write_id: The unique id of the write that stored the entry; empty where it is not known.
 
     Example:
         >>> from strawberry_response_cache import ResponseCache

@@ -166,7 +166,7 @@ class CacheSettings(BaseModel):
     invalidation by another process."""
 
     operation_names: int = Field(default=0, ge=0, le=1000)
-    """How many GraphQL operations have figures of their own in `ResponseCache.statistics` and in metrics, by their names. The
+    """How many GraphQL operations `ResponseCache.statistics` and metrics count each by its name. The
     first names that come have them, and the rest is counted as ``_other``. The default is 0, because clients
     choose the names, and each makes eight time series."""
 
@@ -245,7 +245,7 @@ def _variable_of(setting: object) -> str:
 
 
 def _text_of_problem(problem: "ErrorDetails") -> str:
-    """Return the text of a problem; pydantic's quotes no value where it is asked not to."""
+    """Return the text of a problem; it quotes no value."""
     return "there is no such setting" if problem["type"] == "extra_forbidden" else problem["msg"]
 
 

@@ -103,23 +103,23 @@ class CallStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheStatistics:
-    """What a cache did in this process, with all its tenants: the figures behind its metrics.
+    """The counts of what a cache did in this process, with all its tenants; its metrics show the same.
 
     Attributes:
         operations: Requests of GraphQL operations.
-        by_operation: The figures of operations by name, if the setting ``operation_names`` asks for them. ``_other``
-            stands for operations without figures of their own and for those without a name.
+        by_operation: The counts of operations by name, if the setting ``operation_names`` asks for them. ``_other``
+            stands for operations that are not counted by their own name, and for those without a name.
         fields: Requests of GraphQL fields with entries of their own.
         values: Calls of `ResponseCache.remember` and of what is built on it. In a call for many keys, each key counts.
-        bypasses: The requests of all three that were answered without the cache, by reason.
-        loads: What ran because it was not cached, by scope: ``operation``, ``field`` and ``value``. A load of
+        bypasses: The operations, fields and values that were answered without the cache, by reason.
+        loads: What ran because its value was not cached, by scope: ``operation``, ``field`` and ``value``. A load of
             many keys at once counts once.
         store: The calls of the store, by operation: ``get``, ``put`` and ``invalidate``.
         invalidations: The invalidations that Redis took or that wait for it, by kind: ``tags``, ``key`` and
             ``clear``.
-        verified: The hits that were executed all the same and compared, by result: ``equal``; ``changed``, another
-            answer; ``scope``, another answer to another session than the one that stored it.
-        pending_invalidations: Tags, and tenants to be cleared, of which Redis has not been told yet.
+        verified: The hits that were executed as well, to compare, by result: ``equal``; ``changed``, another answer;
+            ``scope``, another answer to another session than the one that stored it.
+        pending_invalidations: How many tags, and tenants to be cleared, are queued because Redis did not take them yet.
         local_entries: The entries in local memory.
         local_bytes: Their approximate size in bytes.
         evictions: Entries that left local memory because it was full.

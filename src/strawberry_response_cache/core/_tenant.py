@@ -40,7 +40,7 @@ class Tenant:
         engine: As given: the drivers and what they share.
         keyspace: As given.
         name: The cache's prefix.
-        tenant_hash: What tells the tenant from others outside of Redis; empty without a tenant.
+        tenant_hash: A hash that names the tenant in logs and reports; empty without a tenant.
         observer: Receives the events.
         counters: What is counted.
         jitter: The largest share by which a ttl is shortened.
@@ -67,7 +67,7 @@ class Tenant:
         return self.keyspace.keys_in_slot_of(key_parts, other)
 
     def note_unfit_part(self) -> None:
-        """Keep the values whose generators the current code runs in from being stored."""
+        """Prevent storing of the values whose generators the current code runs in."""
         if leading.get():  # the keys take longer than to ask
             note_unfit_part(self.keyspace.keys(()))
 
@@ -81,7 +81,7 @@ class Tenant:
         return self.engine.queue.has_pending(self.keyspace)
 
     def memory(self) -> Memory | None:
-        """Return the running loop's local memory; None if its entries cannot be served directly."""
+        """Return the running loop's local memory; None if there is none, or `_may_serve` is False."""
         return self.engine.async_driver().memory if self._may_serve_locally() else None
 
     def memory_sync(self) -> Memory | None:
@@ -89,7 +89,7 @@ class Tenant:
         return self.engine.sync_driver().memory if self._may_serve_locally() else None
 
     def _may_serve_locally(self) -> bool:
-        """Whether there is local memory, and an entry can be served directly."""
+        """Whether there is local memory, and `_may_serve` is True."""
         return self.engine.has_memory and self._may_serve()
 
     def _may_serve(self) -> bool:
@@ -169,9 +169,9 @@ class Tenant:
         *,
         prefetched: Prefetched | None = None,
     ) -> T:
-        """Generate a value that is not stored, whatever there is: without a lease, and without others.
+        """Run the generator and store nothing: without a lookup, without a lease, and shared with no other caller.
 
-        It becomes a part of what the caller generates, as in `run`, which has the same arguments.
+        The value becomes a part of what the caller generates. The arguments are as in `run`.
         """
         driver = self.engine.async_driver()
         call = self._call(keys, serializer, driver, subject, prefetched=prefetched)
@@ -187,7 +187,7 @@ class Tenant:
         *,
         prefetched: Prefetched | None = None,
     ) -> T:
-        """Generate a value that is not stored; the sync form of `generate`."""
+        """Run the generator and store nothing; the sync form of `generate`."""
         driver = self.engine.sync_driver()
         call = self._call(keys, serializer, driver, subject, prefetched=prefetched)
         flow = generate_alone(call, CacheDetail.UNCACHEABLE)

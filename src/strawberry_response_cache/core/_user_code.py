@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, final
 R = TypeVar("R")
 
 ERRORS: Final = (Exception, asyncio.CancelledError)
-"""The errors that may not end the caller; see `ends_the_caller`."""
+"""The errors to catch around user code. Raise those again for which `ends_the_caller` is True."""
 
 
 @final
@@ -29,7 +29,7 @@ class Raised:
 
     @property
     def kind(self) -> str:
-        """The error's type."""
+        """The name of the error's type."""
         return type(self.error).__qualname__
 
 
@@ -83,8 +83,8 @@ def yes_or_no(function: Callable[..., Any], *arguments: Any) -> bool | str | Non
     """Call a user's function that is to return a bool.
 
     Returns:
-        The bool, or None if the function returned None. Otherwise the type of its error, or of what it
-        returned.
+        The bool, or None if the function returned None. Otherwise the name of the type of its error, or of
+        what it returned.
 
     Example:
         >>> yes_or_no(bool, 1), yes_or_no(int, 1), yes_or_no(int, "one")
@@ -99,6 +99,6 @@ def yes_or_no(function: Callable[..., Any], *arguments: Any) -> bool | str | Non
 
 
 def _as_it_is(function: Callable[..., Any], *arguments: Any) -> object:
-    """Return what a function returned. It may raise, and so may a lazy object that it returns."""
+    """Return what a function returned, and for a lazy bool the bool itself. Reading a lazy object may raise."""
     answer = function(*arguments)
     return bool(answer) if isinstance(answer, bool) else answer
