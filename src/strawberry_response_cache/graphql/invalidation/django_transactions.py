@@ -1,4 +1,4 @@
-"""Invalidations after the transactions of Django that are open in this thread; Django is not imported.
+"""Defers invalidations until Django's transactions in this thread are committed; Django is not imported here.
 
 Source: https://docs.djangoproject.com/en/stable/topics/db/transactions/#performing-actions-after-commit
 """
@@ -29,19 +29,19 @@ class AfterCommit:
         self.is_over = False
 
     def __call__(self) -> None:
-        """Invalidate."""
-        # Django's `captureOnCommitCallbacks` calls it, and leaves it among those that wait.
+        """Invalidate; Django calls this after the commit."""
+        # Django's `captureOnCommitCallbacks` calls it, and leaves it in `run_on_commit`.
         self.is_over = True
         self._function()
 
 
 def after_open_transactions(function: Callable[[], object]) -> bool:
-    """Call a function after each transaction that is open in this thread, of any database.
+    """Call a function after the commit of each transaction that is open in this thread, of any database.
 
     Django does not call it if a transaction is rolled back, or a savepoint around this call.
 
     Args:
-        function: What is called, once for each transaction.
+        function: The function; it is called once for each transaction.
 
     Returns:
         Whether there is an open transaction that is not only that of a ``TestCase``.
@@ -55,8 +55,7 @@ def after_open_transactions(function: Callable[[], object]) -> bool:
 def will_commit(connection: Any) -> bool:  # noqa: ANN401 - of Django
     """Whether a connection is in a transaction that the application has opened.
 
-    A ``TestCase`` of Django is in one as well, which is never committed; what the application does outside of
-    transactions of its own is not to wait for that.
+    The transaction around a ``TestCase`` of Django does not count: it is never committed.
     """
     return any(not getattr(each, "_from_testcase", False) for each in connection.atomic_blocks)
 
@@ -64,7 +63,7 @@ def will_commit(connection: Any) -> bool:  # noqa: ANN401 - of Django
 def is_before_commit() -> bool:
     """Whether an invalidation waits for a transaction that is open in this thread.
 
-    Code in this thread sees what the transaction changed, which nobody else does and which may be rolled back.
+    Only code in this thread sees the changes of the transaction, and they may be rolled back.
     """
     return running_loop() is None and called(_is_one_awaited) is True
 
@@ -78,7 +77,7 @@ def _is_one_awaited() -> bool:
 
 
 def _connections() -> list[Any]:
-    """Return the connections of this thread; one that is in no transaction has no blocks, and nothing waits there."""
+    """Return the database connections of this thread; outside of a transaction, a connection has no atomic blocks."""
     databases: Any = sys.modules.get("django.db")
     if databases is None or not sys.modules["django.conf"].settings.configured:
         return []

@@ -17,7 +17,7 @@ class DueInvalidation:
     """Tags to invalidate in a tenant, or the whole tenant. What Redis does not take is queued.
 
     Attributes:
-        cache: The tenant's.
+        cache: The tenant's cache.
         tags: The tags.
         everything: Whether it is the whole tenant.
     """
@@ -45,7 +45,7 @@ class DueInvalidation:
             self.cache.clear_sync(queued=True)
 
     def invalidate_in(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Invalidate the tags, or the whole tenant, from another thread: in an event loop, if that still runs, else here."""
+        """Invalidate the tags, or the whole tenant, in another thread's event loop; in this thread if it has ended."""
         begun = None
         if loop is not None and loop.is_running():
             begun = posted(self.invalidate(), loop)
@@ -62,7 +62,7 @@ class DueInvalidation:
 def posted(
     coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
 ) -> Future[None] | None:
-    """Run a coroutine in the loop of another thread; None if that loop was closed just now."""
+    """Run a coroutine in the event loop of another thread, and return its future; None if that loop is closed."""
     try:
         return asyncio.run_coroutine_threadsafe(coroutine, loop)
     except RuntimeError:

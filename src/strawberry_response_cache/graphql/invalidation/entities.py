@@ -1,4 +1,4 @@
-"""Collects the objects that a result holds; a response carries their tags."""
+"""Collects the objects in a result, for the tags of an entry, and for the tags that a mutation invalidates."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -17,7 +17,7 @@ MOST_NAMED: Final = 100
 """The most objects whose tags a response carries one by one: each lookup compares every tag."""
 _MOST_TYPES: Final = 100
 MOST_INVALIDATED: Final = 1_000
-"""Objects, and tags in all, that a mutation invalidates one by one."""
+"""The most objects, and the most tags in all, that a mutation invalidates one by one."""
 
 
 class Entities:
@@ -40,7 +40,7 @@ class Entities:
         self._fields: dict[str, IdentityField] = {}
 
     def add(self, kind: GraphQLObjectType, source: object, path: Path | None = None) -> None:  # noqa: ARG002 - for subclasses
-        """Note an object that was completed as an object of a type."""
+        """Note a completed object and its type."""
         name = kind.name
         field = self._fields.get(name)
         if field is None:
@@ -69,20 +69,20 @@ class Entities:
 
     @property
     def types(self) -> frozenset[str]:
-        """The names of the types."""
+        """The names of the types of the objects."""
         return frozenset(self._fields)
 
     def tags_to_find(self) -> set[str]:
-        """Return the tags of a response: ``Type:id``, or ``Type:*`` if there are too many objects."""
+        """Return the tags of an entry: ``Type:id``; ``Type:*`` for objects without an id, or if there are too many."""
         # From copies: an invalidation of another thread asks while objects are added.
         if self.are_too_many:
             return {f"{name}:*" for name in [*self._fields]}
         return {f"{name}:*" for name in [*self._nameless]} | self._named()
 
     def tags_to_invalidate(self) -> set[str]:
-        """Return what a mutation changed: ``Type:id``, and the whole type where no id is known.
+        """Return the tags to invalidate: ``Type:id``, and those of the whole type for objects without an id.
 
-        If there are too many for one command, the tags of their types are returned.
+        If there are too many objects, the tags of their whole types are returned.
         """
         if self.are_too_many:
             return whole_types(self.types)
@@ -97,10 +97,10 @@ class Entities:
 
 
 class PlacedEntities(Entities):
-    """The objects of a response, noted also by the item of a root field's list below which they stand.
+    """The objects of a response, also grouped by the item of a root field's list to which they belong.
 
     Attributes:
-        by_item: Their tags, by the number of the item.
+        by_item: The tags of the objects, by the index of the item.
     """
 
     __slots__ = ("_field", "by_item")
@@ -111,7 +111,7 @@ class PlacedEntities(Entities):
         self.by_item: dict[int, set[str]] = {}
 
     def add(self, kind: GraphQLObjectType, source: object, path: Path | None = None) -> None:
-        """Note an object, and where it was completed."""
+        """Note a completed object, also for the item of the list to which it belongs."""
         super().add(kind, source)
         number = _item_of(path, self._field)
         identity = None if number is None else identity_of(source, self._fields[kind.name])
@@ -120,7 +120,7 @@ class PlacedEntities(Entities):
 
 
 def _item_of(path: Path | None, field: str) -> int | None:
-    """Return the number of the item of a root field's list to which a path leads; None for other paths."""
+    """Return the index of the item of a root field's list that a path goes through; None for other paths."""
     number = None
     while path is not None and path.prev is not None:
         number, path = path.key, path.prev
@@ -128,7 +128,7 @@ def _item_of(path: Path | None, field: str) -> int | None:
 
 
 class ChangedEntities(Entities):
-    """The objects that a mutation's result holds, noted under every type that shows them.
+    """The objects in a mutation's result, each noted under every type that shows the same database row.
 
     Args:
         same_rows: See `Setting`.
@@ -141,7 +141,7 @@ class ChangedEntities(Entities):
         self._same_rows = same_rows
 
     def add(self, kind: GraphQLObjectType, source: object, path: Path | None = None) -> None:
-        """Note an object that was completed, also as an object of the other types."""
+        """Note a completed object, also under the other types that show the same database row."""
         for each in (kind, *self._same_rows.get(kind.name, ())):
             super().add(each, source, path)
 
@@ -152,7 +152,7 @@ def whole_types(names: Iterable[str]) -> set[str]:
 
 
 def at_most(tags: set[str]) -> set[str]:
-    """Return tags to invalidate: if they are more than are named one by one, their whole families."""
+    """Return the tags; if there are more than `MOST_INVALIDATED`, whole types in place of single objects."""
     if len(tags) <= MOST_INVALIDATED:
         return tags
     families = {tag.partition(":")[0] for tag in tags if ":" in tag}
@@ -160,5 +160,5 @@ def at_most(tags: set[str]) -> set[str]:
 
 
 def tags_of_types(type_tags: set[str]) -> set[str]:
-    """Return the tags of the types that a response can hold, or one tag for all types."""
+    """Return the tags of the types that a response can hold; one tag for all types if there are too many."""
     return type_tags if len(type_tags) <= _MOST_TYPES else {EVERYTHING_TAGGED}

@@ -29,11 +29,14 @@ from strawberry_response_cache.graphql.invalidation.mutation import (
 def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
     """Invalidate tags of this request's tenant, from a resolver: now, and again at the end of a mutation.
 
-    In a mutation the call notes the tags for its end; awaiting it invalidates now as well. In a query or a
-    subscription the call begins to invalidate, and awaiting it waits for that; a query waits for it before it
-    answers. In an open transaction of Django, a query invalidates again after the commit. It does not raise if Redis is down. The invalidation is queued then, and until it is replayed
-    this process reads nothing of the tenant from the cache. If the extension's ``tenant`` returns nothing
-    usable, an ERROR is logged and nothing is invalidated.
+    In a mutation, the call notes the tags, which are invalidated at its end; awaiting the call invalidates them now
+    as well. In a query or a subscription, the call starts the invalidation, and awaiting the call waits until it is
+    done; a query answers only after that. In an open transaction of Django, a query invalidates again after the
+    commit.
+
+    The call does not raise if Redis is down: the invalidation is queued, and until it is replayed, this process
+    reads nothing of the tenant from the cache. If the extension's ``tenant`` returns nothing usable, an ERROR is
+    logged and nothing is invalidated.
 
     Args:
         info: The ``info`` that Strawberry passes to the resolver.
@@ -45,7 +48,7 @@ def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
             long or has control characters.
 
     Returns:
-        An awaitable, which invalidates now, or waits until that is done.
+        An awaitable: in a mutation it invalidates now, otherwise it waits until the invalidation is done.
 
     Example:
         >>> import strawberry
@@ -69,7 +72,7 @@ def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
 
 
 async def _nothing_left_to_await() -> None:
-    """Do nothing, because it is done, or a fault was noted."""
+    """Do nothing: the invalidation is done, or a fault was noted."""
 
 
 async def _ended(invalidating: "asyncio.Task[None]") -> None:
@@ -127,9 +130,8 @@ def _invalidate_at_once(info: Info, tags: tuple[str, ...], options: Options) -> 
     else:
         is_noted = _note_around(tags, cache) or _is_of_mutation(info)
         cache.invalidate_sync(*tags, queued=True)
-        if (
-            not is_noted and running_loop() is None
-        ):  # until its commit, others may store what was there before
+        # Until the commit, other processes may store the old data again.
+        if not is_noted and running_loop() is None:
             after_open_transactions(partial(_invalidate_again, cache, tags))
 
 
@@ -141,7 +143,8 @@ def _invalidate_again(cache: ResponseCache, tags: tuple[str, ...]) -> None:
 def invalidate_sync(info: Info, *tags: str) -> None:
     """Invalidate tags now, and again at the end of a mutation; the sync form of `invalidate`.
 
-    The tags are those of this request's tenant. A Redis that is down raises no error.
+    The tags are those of this request's tenant. If Redis is down, the invalidation is queued and nothing is raised. In
+    an open transaction of Django, a query invalidates the tags again after the commit.
 
     Args:
         info: The ``info`` that Strawberry passes to the resolver.
@@ -170,7 +173,7 @@ def invalidate_sync(info: Info, *tags: str) -> None:
 
 
 def _are_noted(info: Info, tags: tuple[str, ...]) -> bool:
-    """Note the tags for the end of a mutation; return whether it is one."""
+    """Note the tags for the end of the mutation, if this is one; return whether it is one."""
     notes = notes_of_run(raw_info(info))
     if notes is None or not notes.is_of_mutation:
         return False
@@ -184,13 +187,13 @@ def _is_of_mutation(info: Info) -> bool:
 
 
 def _known_cache(info: Info) -> ResponseCache | None:
-    """Return the cache of the request's tenant, where it is known."""
+    """Return the cache of the request's tenant; None if it is not known yet."""
     notes = notes_of_run(raw_info(info))
     return None if notes is None else notes.cache
 
 
 def _note_around(tags: tuple[str, ...], cache: ResponseCache) -> bool:
-    """Note the tags for the end of the mutation in which a query runs: the change may not be committed yet.
+    """Note the tags for the end of the mutation whose resolver executes this query, and which may commit later.
 
     Returns:
         Whether there is such a mutation, of the same tenant.

@@ -1,4 +1,4 @@
-"""The invalidations of one mutation, which happen before it answers."""
+"""The invalidations of one mutation: before it answers, or after the user's transaction."""
 
 import asyncio
 import inspect
@@ -36,7 +36,7 @@ from strawberry_response_cache.graphql.keys.setting import Setting
 from strawberry_response_cache.graphql.policy.policy import work_out_policy
 
 _LONGEST_WAIT: Final = 5.0
-"""Seconds."""
+"""Seconds for which a thread waits for an invalidation in an event loop of another thread."""
 
 
 class _Ended:
@@ -57,9 +57,9 @@ class Mutation:
         setting: The schema and its rules.
         notes: What its resolvers noted.
         entities: The objects that its result holds.
-        report: Where it notes what it invalidates.
-        around: What the resolvers of the mutation say inside of which it is executed. That one may commit for
-            both, so it invalidates the same again at its end.
+        report: Gets what it invalidates.
+        around: The notes of an outer mutation, whose resolver executes this one; None without one. The outer one may
+            commit for both, so it invalidates the same again at its end.
     """
 
     __slots__ = (
@@ -103,12 +103,12 @@ class Mutation:
         self._is_repeated = False
 
     async def ask(self) -> None:
-        """Ask for the tenant before any resolver runs."""
+        """Determine the tenant, before any resolver runs."""
         await self._request.ask(session=False)
         self._notes.cache = self._request.tenant_cache()
 
     def cut_short(self, executor: Executor[Any]) -> None:
-        """Note all types that the mutation may have changed, because it was cancelled midway."""
+        """Note all types that the mutation may have changed: it has no complete result, as after a cancellation."""
         if self._setting.mistakes:
             # The rules have mistakes, so its types are not known.
             self._notes.invalidates_everything = True
@@ -122,7 +122,10 @@ class Mutation:
         return at_most(self._notes.invalidated | self._cut_off | reached)
 
     def _due_invalidation(self) -> DueInvalidation | None:
-        """Return the cache and the tags to invalidate; None if there are none or the tenant is not known."""
+        """Return what to invalidate; None if that is nothing, or if the tenant is not known.
+
+        An outer mutation of the same tenant gets the tags too, and invalidates them again at its end.
+        """
         if faults.elsewhere != self._faults:
             # A resolver may have named tags that were lost.
             self._notes.invalidates_everything = True
@@ -139,7 +142,7 @@ class Mutation:
         return DueInvalidation(cache, tags, self._notes.invalidates_everything)
 
     async def settle(self) -> None:
-        """Invalidate what the mutation changed: now, or when the user's transaction has ended."""
+        """Invalidate what the mutation changed: now, or after the commit of the user's transaction."""
         if (loop := running_loop()) is None:  # for example, under Trio
             self.settle_sync()
             return
@@ -151,11 +154,11 @@ class Mutation:
         finally:
             self._is_settling = False
         if not is_deferred or self._is_due:
-            # In a task of its own: it goes on where this one is cancelled meanwhile.
+            # In a task of its own, which continues if this one is cancelled.
             await asyncio.shield(self._begin(loop, due))
 
     def settle_sync(self) -> None:
-        """Invalidate what the mutation changed; the sync form of `settle`."""
+        """Invalidate what the mutation changed: now, or after the user's transaction; the sync form of `settle`."""
         if (due := self._due_invalidation()) is None:
             return
         guard = self._request.guard
@@ -220,7 +223,7 @@ class Mutation:
         return task
 
     def _make_up(self, due: DueInvalidation, begun: "asyncio.Future[None] | Future[None]") -> None:
-        """Invalidate here and now if the task was cancelled, as `asyncio.run` does with what is left at its end."""
+        """Invalidate in this thread if the task was cancelled: `asyncio.run` cancels the tasks left at its end."""
         if begun.cancelled():
             self._invalidate_sync(due)
 
@@ -230,7 +233,7 @@ class Mutation:
         return guard.either(partial(self._invalidate, due), partial(due.cache.clear, queued=True))
 
     async def _invalidate(self, due: DueInvalidation) -> None:
-        """Invalidate; what Redis does not take is queued. Nothing is raised."""
+        """Invalidate, note the outcome, and plan the repetition. What Redis does not take is queued."""
         try:
             await due.invalidate()
         except CacheError as error:
@@ -241,7 +244,7 @@ class Mutation:
         self._repeat_later(due, asyncio.get_running_loop())
 
     def _invalidate_sync(self, due: DueInvalidation) -> None:
-        """Invalidate; the sync form of `_invalidate`."""
+        """Invalidate, note the outcome, and plan the repetition; the sync form of `_invalidate`."""
         try:
             due.invalidate_sync()
         except CacheError as error:
@@ -254,9 +257,9 @@ class Mutation:
     def _invalidate_in(
         self, loop: asyncio.AbstractEventLoop, due: DueInvalidation
     ) -> Awaitable[None]:
-        """Invalidate after a transaction, from any thread: in the loop of the request, while it runs.
+        """Invalidate after a transaction, in the event loop of the request, or in this thread if that loop has ended.
 
-        The calling thread waits for it, unless it runs an event loop itself.
+        The calling thread waits until that is done, unless it runs an event loop itself.
 
         Returns:
             An awaitable that ends with the invalidation, for callers in an event loop.
@@ -276,13 +279,13 @@ class Mutation:
         return _ENDED
 
     def _repeat_later(self, due: DueInvalidation, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Invalidate once more after a while, for database replicas that lag."""
+        """Plan to invalidate once more after the seconds of ``invalidate_again``, for database replicas that lag."""
         if self._options.again_after is not None and not self._is_repeated:
             self._is_repeated = True
             repeats.call_later(self._options.again_after, partial(due.invalidate_in, loop))
 
     def _wait(self, invalidating: "Future[None]") -> None:
-        """Wait for an invalidation, but not forever: its loop may be waiting for this thread."""
+        """Wait some seconds for an invalidation; not longer, because its loop may be waiting for this thread."""
         if not wait([invalidating], _LONGEST_WAIT).done:
             logger.warning(
                 "The invalidation of a mutation has not ended after %s seconds, because its event loop is "
@@ -291,7 +294,7 @@ class Mutation:
             )
 
     def settle_early(self) -> None:
-        """Do what `settle` does, but do not wait for it in an event loop: the request has ended."""
+        """Invalidate what the mutation changed; in an event loop, in the background, because the request has ended."""
         if (loop := running_loop()) is None:
             self.settle_sync()
         elif (due := self._due_invalidation()) is not None and not self._is_deferred(
@@ -322,7 +325,7 @@ async def invalidate_everything(
         options: The extension's configuration.
         context: The context of the request.
         guard: The guard of the request.
-        is_sync: Whether nothing can be awaited; it awaits nothing then.
+        is_sync: Whether to call Redis without awaiting anything.
     """
     request = RequestContext(options, context, guard, synchronous=is_sync)
     await request.ask(session=False)
@@ -340,7 +343,7 @@ def invalidate_everything_sync(options: Options, context: object, guard: Guard) 
 
 
 def _reached(entities: Entities, reach: Reach) -> set[str]:
-    """Return the tags of the objects that a result holds, as ``invalidate_on_mutation`` says."""
+    """Return the tags to invalidate for the objects in a result, by ``invalidate_on_mutation``."""
     match reach:
         case "types":
             return whole_types(entities.types)

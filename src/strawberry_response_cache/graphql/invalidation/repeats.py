@@ -1,4 +1,4 @@
-"""Calls functions later, all of them in one thread: by then an event loop may have ended."""
+"""Calls functions after a delay, in one thread, because an event loop may have ended by then."""
 
 import heapq
 import os
@@ -13,7 +13,7 @@ from strawberry_response_cache.graphql._guard import Guard
 
 
 class _Repeats:
-    """Functions to call later, and the thread that calls them. It runs while there are any."""
+    """Functions to call later, and the thread that calls them; the thread ends when no function is left."""
 
     def __init__(self) -> None:
         self._changed = renewed_in_child(self, "_changed", threading.Condition)
@@ -27,7 +27,7 @@ class _Repeats:
         self._is_running = False
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:
-        """Call a function after some seconds, unless the process ends before; what it raises is a fault."""
+        """Call a function after some seconds, unless the process ends before; its exceptions count as faults."""
         with self._changed:
             if not self._is_running:
                 thread = threading.Thread(
@@ -43,7 +43,7 @@ class _Repeats:
             Guard().step(function)
 
     def _next(self) -> Callable[[], object] | None:
-        """Wait for the next function; None if there is none."""
+        """Return the next function when it is due; None if no function is left."""
         with self._changed:
             while self._due:
                 left = self._due[0][0] - time.monotonic()
