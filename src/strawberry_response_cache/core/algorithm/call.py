@@ -40,9 +40,9 @@ class Limits:
         compress_above: Payloads of more bytes are compressed; None compresses none.
         early_refresh: See `CacheSettings`.
         jitter: See `CacheSettings`.
-        confirmed: The entries that Redis has to confirm only; None if each is fetched.
+        confirmed: The entries that this process keeps, which Redis only has to confirm; None if each is fetched.
         log: Limits the log lines about refreshes that failed.
-        log_unreadable: Limits those about entries that could not be read.
+        log_unreadable: Limits the log lines about entries that could not be read.
     """
 
     lease_ms: int
@@ -67,13 +67,13 @@ class Call(Generic[T]):
         keys: The entry's keys.
         serializer: Turns values into bytes and back.
         flights: The flights of this event loop, or of all threads.
-        limits: Lease and sizes.
+        limits: The numbers that the algorithm uses.
         budget: For how long to wait for others.
         within: The flights whose generators the caller runs in.
         memory: The local memory, if it is on.
         in_background: Whether a refresh may run the generator in the background.
         invalidation_pending: Whether an invalidation of this tenant is still queued; then nothing is read.
-        found: What a lookup before it found, or that the store did not answer it; it replaces the first lookup.
+        found: The prefetched entry, or the failure of prefetching; it takes the place of the first lookup.
         collected: Parts that were read outside the generator and may have become part of the value.
         subject: The cache and field, for the log.
         jitter: Returns a number from 0 to below 1.
@@ -119,15 +119,15 @@ class Call(Generic[T]):
             note_part(self.within, part)
 
     def note_unfit_part(self) -> None:
-        """Keep the values of these generators from being stored."""
+        """Prevent storing of the values whose generators the caller runs in."""
         note_part(self.within, unfit_part(self.keys))
 
     def any_lease(self) -> Lease:
-        """Return the lease that this caller may hold; releasing it has no effect if it was not granted."""
+        """Return a lease to release if a lookup may have granted one; without a grant, the release has no effect."""
         return Lease(self.token, "", 0)
 
     def release(self, lease: Lease | None, gone: BaseException | None = None) -> Step[None]:
-        """Release a lease, if there is one."""
+        """Release a lease, if there is one and the flow was not dropped (``gone`` is a GeneratorExit)."""
         # A dropped flow (GeneratorExit) cannot yield any more; its lease expires by itself.
         if lease is not None and not isinstance(gone, GeneratorExit):
             yield Release(self.keys, lease)

@@ -58,7 +58,10 @@ def _take_found(
 
 
 def look_up(call: Call[T], rejected: str) -> Step[CachedResponse[T] | Refresh[T] | LookupAnswer]:
-    """Look the key up and rebuild the value; an entry that cannot be rebuilt counts as unreadable."""
+    """Take the prefetched entry or look the key up, and rebuild the value.
+
+    An entry that cannot be rebuilt counts as unreadable. A fresh one from Redis is kept in local memory.
+    """
     if call.found is not None:
         return _take_found(call, call.found)
     limits = call.limits

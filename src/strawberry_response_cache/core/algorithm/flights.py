@@ -49,7 +49,7 @@ class Failed:
     _raised_at: TracebackType | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Note where it was raised."""
+        """Keep the traceback that the exception has now."""
         object.__setattr__(self, "_raised_at", self.error.__traceback__)
 
     def raise_again(self) -> NoReturn:
@@ -139,8 +139,8 @@ class Flight:
         waits_for: The flights that its generator waits for; used to detect a circle before it closes.
         parts: The values that its generator read from the cache.
         began: When the current generation began, in seconds of a monotonic clock.
-        run: That run, if it has a lease.
-        is_outdated: Whether an invalidation refuses what it generates.
+        run: The current generation, if it has a lease.
+        is_outdated: Whether an invalidation will refuse what it generates.
     """
 
     key: str
@@ -200,7 +200,7 @@ class Flights:
         Args:
             key: The key of the entry, or of the lease that is watched.
             within: The flights whose generators the caller runs in.
-            leaseless: Whether to join a flight without a lease: the caller has none either.
+            leaseless: Whether a flight without a lease may be joined too: the caller gets no lease either.
             came: When the caller arrived.
 
         Returns:
@@ -294,7 +294,7 @@ class Flights:
             clock: The clock of the invalidation, if it is known: a run that began at it or later saw it.
 
         Returns:
-            Their runs, whose leases the driver must release.
+            The generations of these flights, whose leases the driver must release.
         """
         if not self._open and not self._apart:
             return []
@@ -312,7 +312,7 @@ class Flights:
         return [run for _, run in outdated]
 
     def seal_all(self) -> None:
-        """Close all flights to joiners: Redis has not taken an invalidation yet."""
+        """Close all flights to joiners, because an invalidation is queued that Redis has not taken."""
         with self._lock:
             self._open.clear()
             self._apart.clear()
@@ -328,7 +328,7 @@ class Flights:
             del self._open[flight.key]
 
     def settle(self, flight: Flight, outcome: Landing, *, early: Landing | None = None) -> None:
-        """Give the joiners the outcome.
+        """Close a flight to joiners, and wake those that joined with the outcome.
 
         Only a commit proves that no process invalidated the value meanwhile. So a value that is not stored
         goes only to callers that came before its generation began. If the flight had no lease, one of
@@ -359,8 +359,10 @@ class Flights:
     def abandon(self, flight: Flight, lease: Lease | None) -> Lease | None:
         """Let the first joiner generate, because the caller that generated was cancelled.
 
+        If an invalidation will refuse the value, all joiners look the key up again instead.
+
         Returns:
-            The lease, to be released, if there is no joiner, or nothing can be stored by it.
+            The lease, to be released, if no joiner takes it over.
         """
         if flight.is_outdated:
             self.settle(flight, LookAgain())

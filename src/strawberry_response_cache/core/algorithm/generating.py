@@ -90,7 +90,10 @@ def lead(
 
 
 def refresh(call: Call[T], due: Refresh[T]) -> Flow[T]:
-    """Generate a value again while the old one can be served, here or in the background."""
+    """Generate a value again while the old one can be served.
+
+    In the background, the old value is returned at once; also if there is no room for another refresh.
+    """
     leading = lead(call, due.lease, due=due, is_open=False)
     if not call.in_background:
         return (yield from leading)
@@ -100,7 +103,7 @@ def refresh(call: Call[T], due: Refresh[T]) -> Flow[T]:
 
 
 def _known_tags(call: Call[T], flight: Flight) -> AbstractSet[str]:
-    """Return tags that the value will surely carry; called from anywhere, while it is generated."""
+    """Return tags that the value will surely carry; called from any thread, while it is generated."""
     return {call.keys.own_tag, *flight.parts.tags, *call.serializer.known_tags()}
 
 
@@ -126,7 +129,7 @@ def _log(call: Call[T], fault: Unavailable) -> None:
 
 
 def generate_alone(call: Call[T], detail: CacheDetail) -> Flow[T]:
-    """Generate without a lease or a flight, and store nothing."""
+    """Generate without a lease or a flight, and store nothing; the value is noted as a part, as usual."""
     value = yield Generate(None, call.keys, None)
     if call.within:
         answer = call.serializer.record(value, Parts())

@@ -13,7 +13,7 @@ leading: contextvars.ContextVar[Leading] = contextvars.ContextVar("leading", def
 
 
 def note_unfit_part(*keys: EntryKeys) -> None:
-    """Note an unstored part in each generator that the current code runs in."""
+    """Prevent storing of the values whose generators the current code runs in; the keys name the parts."""
     for each in keys:
         note_part(leading.get(), unfit_part(each))
 

@@ -76,7 +76,7 @@ class Many(Generic[T]):
         return [each for each in self.requests.values() if isinstance(each, Pause)]
 
     def seconds_to_wait(self) -> float:
-        """Return after how many seconds the first of the flows that wait need not wait any longer."""
+        """Return the seconds until the first of the waiting flows has waited long enough."""
         ends = (
             self._since[at] + each.seconds
             for at, each in self.requests.items()
@@ -85,7 +85,7 @@ class Many(Generic[T]):
         return max(0.0, min(ends) - time.monotonic())
 
     def waited(self) -> None:
-        """Answer the flows that have waited: those that only paused look again with the first."""
+        """Resume the flows that pause, and those that joined if they were woken or have waited long enough."""
         now = time.monotonic()
         for at, each in list(self.requests.items()):
             match each:
@@ -95,7 +95,7 @@ class Many(Generic[T]):
                     self.answer(at, None)
 
     def given_up(self, positions: Iterable[int]) -> Iterator[tuple[Flow[T], Request]]:
-        """Remove flows that get no answer; return them with their requests."""
+        """Remove flows whose caller is gone; yield each with the request that it waits for."""
         for position in positions:
             yield self._flows[position], self.requests.pop(position)
 
@@ -128,7 +128,7 @@ class Many(Generic[T]):
             perform_later: Called with each effect that their ends require, such as the release of a lease.
 
         Returns:
-            Whether the error is the result of any of them; the others were answered otherwise.
+            Whether the error is the result of any of them; others may have ended with an old value.
         """
         for position in positions:
             self.fail(position, error)

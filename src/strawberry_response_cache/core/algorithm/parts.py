@@ -22,7 +22,7 @@ FOR_EVER: Final = 1 << 62
 _MOST_TAGS: Final = 200
 
 BEFORE_EVERYTHING: Final = -1
-"""A clock below every floor, so that a commit with it is refused."""
+"""A clock below each floor of a tag table, so that a commit with this clock is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Parts:
             self._noted.append((part, time.monotonic()))
 
     def end(self) -> None:
-        """Ignore further parts: the run has ended, although tasks that it started may still run."""
+        """Drop the parts and ignore further ones: the run has ended, although tasks that it started may still run."""
         self._is_over = True
         self._noted = []
 
@@ -105,7 +105,8 @@ class Parts:
             recording: The recording of the whole.
             keys: Its keys.
             lease: The right to store it; None if nothing is stored.
-            apart: Keys of entries: a part with one of them that may not be stored does not concern the recording.
+            apart: Keys of entries. A part that may not be stored is left out if it has one of these keys, unless
+                two such parts have the same key.
 
         Returns:
             None if a part keeps the whole from being stored: it is stale, was not stored itself,
@@ -144,7 +145,7 @@ class Parts:
 
 
 def _tags_of(parts: Iterable[Part]) -> frozenset[str]:
-    """Return the tags by which invalidations reach parts: their tags, and the own tag of each."""
+    """Return the tags whose invalidation outdates one of the parts: their tags, and the own tag of each."""
     return frozenset(
         tag
         for part in parts

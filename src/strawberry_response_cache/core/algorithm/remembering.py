@@ -90,7 +90,7 @@ def _obtain(call: Call[T], watch: LeaseWatch) -> Flow[T]:  # noqa: C901, PLR0912
             case Moved() if rejected is None:
                 rejected = ""
             case _:
-                # The entry was not usable twice in a row: do not trust this key now.
+                # The entry was not usable twice in a row: do not look the key up a third time.
                 yield Release(call.keys, call.any_lease())
                 return (yield from generate_alone(call, CacheDetail.STORE_FAILURE))
 
@@ -111,7 +111,11 @@ def _log_unreadable(call: Call[T]) -> None:
 
 
 def _join(call: Call[T], *, leaseless: bool) -> Step[CachedResponse[T] | None]:
-    """Wait for another caller's generation; return None if there is none or it gave no value."""
+    """Join another caller's generation, and return a response.
+
+    Return None if there is none to join, or if the key has to be looked up again. If the value may not be shared,
+    this caller generates its own.
+    """
     try:
         joined = call.flights.join(
             call.keys.entry, call.within, leaseless=leaseless, came=call.came
@@ -162,7 +166,7 @@ def _share(call: Call[T], landed: Landed) -> Flow[T]:
 
 
 def _wait_for_release(call: Call[T], backoff: Backoff, watch: LeaseWatch) -> Step[None]:
-    """Wait until the next lookup is due: as the watching caller, or for that caller."""
+    """Wait until the next lookup is due. This caller watches the lease, or waits for the one that does."""
     if not watch.is_watching:
         try:
             joined = call.flights.join(call.keys.lease, (), leaseless=True)

@@ -45,7 +45,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait this many seconds, or until a lease is said to have ended."""
+    """Wait this many seconds, or until a message says that the lease has ended."""
 
     seconds: float
     lease_key: str
@@ -95,7 +95,7 @@ def detached_effect(request: Request) -> DetachedEffect | None:
 def finish(
     flow: "Flow[Any]", error: BaseException, perform_later: Callable[[DetachedEffect], None]
 ) -> None:
-    """Run a flow to its end without its caller: an error is raised in it, and it only releases and shortens leases."""
+    """Run a flow to its end without its caller: raise an error in it, and perform only its changes to leases."""
     answer: Callable[[], Request] = partial(flow.throw, error)
     while True:
         try:

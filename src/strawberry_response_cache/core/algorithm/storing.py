@@ -27,7 +27,7 @@ class Recorded:
         clock: The lowest clock among the lease and the value's parts.
         shared: The recording for the requested keys and for joiners: the value, or a marker.
         beside: What is stored with a marker: the value under other keys, or parts of a value that is not stored.
-        refused: Why only a marker is stored; None if the value is.
+        refused: Why only a marker is stored; None if the value is stored.
     """
 
     recording: ValueRecording
@@ -61,7 +61,7 @@ def record_value(
     answer = call.serializer.record(value, flight.parts)
     if isinstance(answer, NotStored):
         instead = answer.instead
-        # An entry stays that is fresh, or that can be served in place of a failure.
+        # Do not replace an entry that is still fresh, or that can be served instead of a failure.
         is_kept = due is not None and (
             answer.failure is not None or due.served.detail is not CacheDetail.STALE
         )
@@ -95,7 +95,10 @@ def _folded(
     *,
     apart: frozenset[str] = frozenset(),
 ) -> tuple[ValueRecording, int | None] | None:
-    """Return a recording that includes the parts of the run, and its clock; None if a part forbids it."""
+    """Return a recording with its cost, its shortened ttl and the parts of the run, and its clock.
+
+    Return None if a part keeps it from being stored.
+    """
     ttl_ms = recording.ttl_ms
     if call.limits.jitter:
         ttl_ms = math.ceil(ttl_ms * (1 - call.limits.jitter * call.jitter()))

@@ -49,13 +49,13 @@ class WaitBudget:
         self._ends: float | None = None
 
     def left(self, now: float) -> float:
-        """Return the seconds that are left; to be asked by who is about to wait."""
+        """Return the seconds that are left. Call it just before waiting: the first call starts the time."""
         if self._ends is None:
             self._ends = now + self._seconds
         return max(0.0, self._ends - now)
 
     def spend(self) -> None:
-        """Wait no more."""
+        """Leave no seconds, so that nobody waits any more with this budget."""
         self._ends = -math.inf
 
 

@@ -43,7 +43,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """No usable entry; another caller has the lease."""
+    """No usable entry; another caller has the lease, or the lookup requested none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class NoLease:
     """No usable entry; the server takes no writes."""
 
     trouble: Trouble = field(default=Trouble.OTHER, compare=False)
-    """Why not."""
+    """Why the server takes no writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Unavailable:
     asked: bool = True
     """Whether the server was asked at all."""
     sent: bool = True
-    """Whether the server may have received it."""
+    """Whether the server may have received the request."""
     trouble: Trouble = field(default=Trouble.OTHER, compare=False)
     """What is wrong with the server."""
 
@@ -102,7 +102,7 @@ LookupAnswer: TypeAlias = (
 
 
 def for_another(answer: LookupAnswer) -> LookupAnswer:
-    """Return the answer for another caller of the same key: a lease belongs to one caller."""
+    """Return the answer as another caller of the same key gets it: without the lease, which belongs to one."""
     match answer:
         case Granted():
             return Held()

@@ -75,7 +75,7 @@ class Together(Effect[list[Any]]):
         return results
 
     def unavailable(self, error: BaseException) -> list[Any]:
-        """Return what each says if the store did not answer."""
+        """Return the result of each effect for a store that did not answer."""
         return [effect.unavailable(error) for effect in self.effects]
 
 
@@ -85,7 +85,7 @@ class Housekeeping(Effect[Unavailable | None]):
     __slots__ = ()
 
     def interpret(self, replies: Sequence[Any]) -> Unavailable | None:
-        """Return the failure, if it failed."""
+        """Return the failure of the first call that failed; None if none did."""
         return next((failure(reply) for reply in replies if isinstance(reply, Exception)), None)
 
 
@@ -94,5 +94,5 @@ class Ping(Housekeeping):
     """Checks that the server answers."""
 
     def calls(self) -> Sequence[StoreCall]:
-        """One command."""
+        """Return one command."""
         return (("PING", (), ()),)

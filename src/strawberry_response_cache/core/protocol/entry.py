@@ -26,12 +26,12 @@ PRIVATE: Final = "private"
 MARKER: Final = "-marker"
 """The end of the meta word of a marker: an entry without a value, which says how its key is answered.
 
-`FORGET` leaves it where it is, because it says nothing that gets old.
+`FORGET` does not delete it, because it has no value that could be outdated.
 """
 
 _CHECKED_FROM: Final = len(MAGIC) + 1 + 8
 _RAW: Final = -zlib.MAX_WBITS
-"""Without a header and a checksum."""
+"""Tells zlib to write and read no header and no checksum of its own."""
 _QUICKLY: Final = 1
 """The level of compression: most of the gain in a tenth of the time."""
 
@@ -58,7 +58,8 @@ class ValueRecording:
         tags: Digests of its tags, see `tag_digests`.
         meta: A short word of the client, such as a scope: letters, digits, ``_`` and ``-``.
         cost_ms: How long generating it took, in milliseconds.
-        note: What the client is told of it again, such as a validator: printable ASCII without spaces.
+        note: A text that the client gets back with the value, such as a validator for HTTP: printable ASCII
+            without spaces.
     """
 
     payload: bytes = field(repr=False)

@@ -18,7 +18,7 @@ class FoundUnderKeys:
         pttl_ms: For how long the server keeps it, in milliseconds.
         is_leased: Whether a caller holds the lease.
         epoch: The epoch of its tag table; None if there is no table.
-        floor: The floor of that table.
+        floor: The floor of that table: entries with a lower clock do not count.
         is_of_another_run: Whether the table was written before the server restarted or failed over.
     """
 
@@ -37,7 +37,7 @@ class LookAt(Effect[FoundUnderKeys | Unavailable]):
     keys: EntryKeys
 
     def calls(self) -> Sequence[StoreCall]:
-        """Native commands: a lookup's script would request leases and delete what is damaged."""
+        """Return native commands, because the script of lookups would also delete a damaged entry."""
         keys = self.keys
         return (
             ("GET", (keys.entry,), ()),
@@ -71,7 +71,7 @@ class LookAtTags(Effect[Mapping[str, int] | Unavailable]):
     tags: Sequence[str]
 
     def calls(self) -> Sequence[StoreCall]:
-        """One command; a field that is always asked for keeps it valid without tags."""
+        """Return one HMGET; it also reads the clock, because without tags it would have no field."""
         fields = [f"t:{tag}" for tag in self.tags]
         return (("HMGET", (self.tag_table,), ("c", *fields)),)
 

@@ -12,7 +12,7 @@ from strawberry_response_cache.core.protocol.tokens import new_token
 
 @dataclass(frozen=True, slots=True)
 class Invalidate(Housekeeping):
-    """Invalidate every entry that has one of the tags; the cost does not depend on their number."""
+    """Invalidate every entry that has one of the tags; the cost does not depend on the number of entries."""
 
     tag_table: str
     channel: str
@@ -20,7 +20,7 @@ class Invalidate(Housekeeping):
     max_tags: int
 
     def calls(self) -> Sequence[StoreCall]:
-        """One script."""
+        """Return one script."""
         arguments = (new_token(), RUN_ID, self.max_tags, self.channel, *self.tags)
         return ((scripts.INVALIDATE, (self.tag_table,), arguments),)
 
@@ -36,7 +36,7 @@ class Forget(Housekeeping):
     max_tags: int
 
     def calls(self) -> Sequence[StoreCall]:
-        """Three scripts: for the lease, for the entry, and for the tag of the entry.
+        """Return three scripts: for the lease, for the entry, and for the tag of the entry.
 
         The lease is deleted first: without it, a running generation cannot commit.
         """
@@ -57,5 +57,5 @@ class Clear(Housekeeping):
     channel: str
 
     def calls(self) -> Sequence[StoreCall]:
-        """One script."""
+        """Return one script."""
         return ((scripts.CLEAR, (self.tag_table,), (new_token(), self.channel)),)

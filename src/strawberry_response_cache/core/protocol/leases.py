@@ -1,4 +1,4 @@
-"""What can be done with a lease: store by it, keep it, turn it into a throttle, give it back."""
+"""The effects on a lease: commit a value with it, renew it, turn it into a throttle, release it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,10 +29,10 @@ class Commit(Effect[Committed]):
         recording: The value to store.
         clock: The lowest clock among the lease and the parts of the value.
         compress_above: See `encode`.
-        beside: Recordings that are stored first, each under its keys, in the same slot; the answer is that to
-            the recording itself.
-        only_absent: Whether these are stored only where neither an entry nor a lease stands.
-        packed_calls: The calls, if they were made already; see `packed`.
+        beside: Recordings that are stored first, each under its keys, in the same slot. The answer only says
+            whether the recording itself was stored.
+        only_absent: Whether those of ``beside`` are stored only under keys without an entry and without a lease.
+        packed_calls: The calls with compressed entries, if `packed` has made them; else empty.
     """
 
     keys: EntryKeys
@@ -51,11 +51,14 @@ class Commit(Effect[Committed]):
         return len(self.recording.payload) + beside
 
     def packed(self) -> "Commit":
-        """Return the same with its entries compressed, so that nothing is left to do when it is sent."""
+        """Return this commit with its entries compressed already, so that sending it takes little time."""
         return replace(self, packed_calls=tuple(self.calls()))
 
     def calls(self) -> Sequence[StoreCall]:
-        """One script for each recording: compare, write, and at last release."""
+        """Return one script for each recording: it checks the lease and the tags, and writes the entry.
+
+        The last one, for the recording itself, also releases the lease.
+        """
         if self.packed_calls:
             return self.packed_calls
         word = "absent" if self.only_absent else "keep"
@@ -111,21 +114,21 @@ class Renew(Housekeeping):
     lease_ms: int
 
     def calls(self) -> Sequence[StoreCall]:
-        """One script, which touches only the caller's own lease, and keeps the tag table that it needs."""
+        """Return one script. It changes only the caller's own lease, and extends the tag table with it."""
         arguments = (self.lease.token, self.lease_ms, scripts.TAG_TABLE_LIFE_MS)
         return ((scripts.RENEW, (self.keys.lease, self.keys.tags), arguments),)
 
 
 @dataclass(frozen=True, slots=True)
 class Throttle(Housekeeping):
-    """Keep others from a refresh that failed just now, for as long as there is something to serve."""
+    """Let no caller repeat a refresh that has just failed, for ``lease_ms`` and while the old value can be served."""
 
     keys: EntryKeys
     lease: Lease
     lease_ms: int
 
     def calls(self) -> Sequence[StoreCall]:
-        """One script, which touches only the caller's own lease."""
+        """Return one script. It changes only the caller's own lease."""
         arguments = (self.lease.token, self.lease_ms, self.keys.channel)
         return ((scripts.THROTTLE, (self.keys.lease,), arguments),)
 
@@ -145,12 +148,12 @@ class Release(Effect[Unavailable | NotYet | None]):
     in_doubt: bool = False
 
     def calls(self) -> Sequence[StoreCall]:
-        """One script, which touches only the caller's own lease."""
+        """Return one script. It changes only the caller's own lease."""
         arguments = (self.lease.token, self.keys.channel)
         return ((scripts.RELEASE, (self.keys.lease,), arguments),)
 
     def interpret(self, replies: Sequence[Any]) -> Unavailable | NotYet | None:
-        """Return None if the lease was released."""
+        """Return None, or the failure. If the lookup is in doubt and there was no such lease, return `NotYet`."""
         (reply,) = replies
         if isinstance(reply, Exception):
             return failure(reply)

@@ -20,8 +20,8 @@ LOOKUP: Final = script(
 -- which it was good; '-' where there is none.
 -- Answers the token of the call, then for each state, write id, pttl, epoch, clock. The states of an entry: 'fresh',
 -- 'stale' (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted'
--- (the lease is yours), 'held' (another has it), 'refused' (the server takes no writes; in place of the epoch
--- stands why).
+-- (the lease is yours), 'held' (another has it, or none was asked for), 'refused' (the server takes no writes; the
+-- code of its error is in place of the epoch).
 local table_key, run_id, table_ms = KEYS[1], ARGV[2], ARGV[3]
 local moment = redis.pcall('HMGET', table_key, 'e', 'c', 'f', 'r')
 if failed(moment) then
@@ -115,7 +115,7 @@ local function look_up(i)
     if of ~= epoch or tonumber(since) < floor then return true end
     -- A refresh that failed keeps others from trying again while there is something to serve.
     if string.sub(holder, 1, 2) == '- ' then return not found end
-    -- Its run began before an invalidation of what it most likely carries.
+    -- Its generation began before an invalidation of a tag that its value most likely has.
     return outdated_tags and invalidated(table_key, outdated_tags, tonumber(since))
   end
 
@@ -138,8 +138,8 @@ local function look_up(i)
     if failed(set) then return refused(set) end
     if set then return 'granted' end
     local holder = redis.pcall('GET', lease_key)
-    -- Not one of ours: a lease is a string that ends. Or our own: a lookup that is repeated because its
-    -- answer was lost.
+    -- No lease of this package, which is a string with a ttl. Or the lease of this very caller: its lookup is
+    -- repeated, because the answer was lost.
     if failed(holder) or redis.call('PTTL', lease_key) < 0
         or string.sub(holder, 1, #token) == token or is_void(holder) then
       redis.pcall('DEL', lease_key)

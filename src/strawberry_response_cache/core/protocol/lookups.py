@@ -39,7 +39,7 @@ _SIZE: Final = 900
 """The approximate size of an entry, in bytes, beside its value, note and tags."""
 _SIZE_OF_TAG: Final = 100
 _WORDS: Final = 5
-"""What the script says of a lookup: its state, write id, remaining milliseconds, epoch and clock."""
+"""How many words the script answers to a lookup: state, write id, remaining milliseconds, epoch and clock."""
 
 
 def _is_word(epoch: object) -> bool:
@@ -79,7 +79,7 @@ class Lookup(Effect[LookupAnswer]):
         max_bytes: The largest payload to unpack.
         confirmed: The entries that this process has read. Redis tells whether one still counts, and its bytes are
             not fetched again; None fetches each.
-        known: The entry that this process has.
+        known: The entry of ``confirmed`` under these keys; None if there is none.
     """
 
     keys: EntryKeys
@@ -92,7 +92,7 @@ class Lookup(Effect[LookupAnswer]):
     known: KnownEntry | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Find out once whether the bytes are needed: the call and the answer must agree."""
+        """Take the known entry once, so that calls and answer agree on whether its bytes are fetched."""
         if self.confirmed is not None:
             self.known = self.confirmed.get(self.keys.entry)
             if self.rejected:
@@ -100,7 +100,7 @@ class Lookup(Effect[LookupAnswer]):
                 self.known = None
 
     def calls(self) -> Sequence[StoreCall]:
-        """A script that checks whether the entry counts, and a native GET that fetches it, if it is not known."""
+        """Return the script that checks whether the entry counts, and a GET that fetches an entry that is not known."""
         return Lookups(self).calls()
 
     def interpret(self, replies: Sequence[Any]) -> LookupAnswer:
@@ -125,7 +125,7 @@ class Lookup(Effect[LookupAnswer]):
 
         Raises:
             LargeEntryError: If more bytes are compressed than `at_once`.
-            ValueError: If the script said something else.
+            ValueError: If the script's words are malformed.
         """
         state, write_id, remaining, epoch, ticks = words
         if state == "fresh":
@@ -216,7 +216,7 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
         return f"{self.token} 1 0 - - 0" if self.begin else ""
 
     def calls(self) -> Sequence[StoreCall]:
-        """A lookup of an entry that never exists."""
+        """Return the lookup of an entry that never exists."""
         return Lookups(self).calls()
 
     def interpret(self, replies: Sequence[Any]) -> "Moment | Unavailable | None":
@@ -228,7 +228,7 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
         """Return the moment; None if there is no epoch.
 
         Raises:
-            ValueError: If the script said something else.
+            ValueError: If the script's words are malformed.
         """
         *_, epoch, ticks = words
         return None if epoch == "-" else Moment(epoch, int(ticks))
@@ -246,7 +246,7 @@ class Lookups(Effect[list[Any]]):
 
     Attributes:
         lookups: The lookups. `add` adds others, as long as the calls are not sent.
-        large: The replies of which `interpret` left an entry to `unpacked`; None if there is none.
+        large: The replies that `interpret` did not answer, because an entry is large: call `unpacked`. Else None.
     """
 
     __slots__ = ("_at_once", "_calls", "_keys", "_read", "_words", "large", "lookups")
@@ -274,11 +274,11 @@ class Lookups(Effect[list[Any]]):
             self._read.append(keys.entry)
 
     def calls(self) -> Sequence[StoreCall]:
-        """The script, and the command that reads what is not known; what is added later belongs to them too."""
+        """Return the script, and the command that reads unknown entries; `add` extends both."""
         return self._calls
 
     def interpret(self, replies: Sequence[Any]) -> list[Any]:
-        """Return the answer to each; nothing if one is for `unpacked`."""
+        """Return the answer to each lookup; an empty list if an entry is large, see `unpacked`."""
         said, read = replies if len(replies) > 1 else (replies[0], ())
         number = len(self.lookups)
         if isinstance(said, Exception):
@@ -305,12 +305,12 @@ class Lookups(Effect[list[Any]]):
         return answers
 
     def unpacked(self) -> list[Any]:
-        """Return the answer to each, however long that takes."""
+        """Return the answer to each lookup, after `interpret` has set `large`; unpacking takes long."""
         replies, self.large, self._at_once = self.large or (), None, None
         return self.interpret(replies)
 
     def unavailable(self, error: BaseException) -> list[Any]:
-        """Return the failure of each: nothing is known of any."""
+        """Return the failure, once for each lookup."""
         return [failure(error)] * len(self.lookups)
 
 

@@ -1,4 +1,4 @@
-"""What a server holds: its keys page by page, how large they are, and what it says of itself.
+"""Reads what a server holds: its keys page by page, their sizes, and its INFO.
 
 A page takes the server less than a millisecond; all pages take time by the number of its keys. So only operators
 and tests ask for them, never a request.
@@ -41,7 +41,7 @@ class Scan(Effect[Page | Unavailable]):
     cursor: str
 
     def calls(self) -> Sequence[StoreCall]:
-        """One command."""
+        """Return one command."""
         return (("SCAN", (), (self.cursor, "MATCH", self.pattern, "COUNT", PAGE)),)
 
     def interpret(self, replies: Sequence[Any]) -> Page | Unavailable:
@@ -63,7 +63,7 @@ class CountKeys(Effect[int | Unavailable]):
     """Count all keys of one server."""
 
     def calls(self) -> Sequence[StoreCall]:
-        """One command."""
+        """Return one command."""
         return (("DBSIZE", (), ()),)
 
     def interpret(self, replies: Sequence[Any]) -> int | Unavailable:
@@ -85,33 +85,33 @@ class Sizes(Effect["list[int] | Unavailable"]):
     tables: Sequence[str]
 
     def calls(self) -> Sequence[StoreCall]:
-        """One command for each key, and two more for each table."""
+        """Return one command for each key, and two more for each table."""
         sizes: list[StoreCall] = [("MEMORY", (), ("USAGE", key)) for key in self.keys]
         fields: list[StoreCall] = [("HLEN", (), (key,)) for key in self.tables]
         return [*sizes, *fields, *(("HMGET", (), (key, *_BESIDE_TAGS)) for key in self.tables)]
 
     def interpret(self, replies: Sequence[Any]) -> "list[int] | Unavailable":
-        """Return the bytes of each key, then the invalidated tags of each table; 0 for a key that is gone."""
+        """Return the bytes of each key, then the number of invalidated tags in each table; 0 for a lost key."""
         numbers = []
         for reply in replies:
-            # Of a key that another node of a cluster holds by now, it is told there.
+            # A key that has moved to another node of a cluster counts there.
             if isinstance(reply, Exception) and not _has_moved(reply):
                 return failure(reply)
             others = len(reply) - reply.count(None) if isinstance(reply, list) else 0
             numbers.append(reply if isinstance(reply, int) else others)
         last = len(self.keys) + len(self.tables)
         fields, others_of = numbers[len(self.keys) : last], numbers[last:]
-        # A table may change between the two commands.
+        # A table may change between the two commands, so the difference may be negative.
         tags = [max(0, each - others) for each, others in zip(fields, others_of, strict=True)]
         return [*numbers[: len(self.keys)], *tags]
 
 
 @dataclass(frozen=True, slots=True)
 class Describe(Effect[Mapping[str, str] | Unavailable]):
-    """Read what a server says of itself."""
+    """Read the INFO of one server."""
 
     def calls(self) -> Sequence[StoreCall]:
-        """One command."""
+        """Return one command."""
         return (("INFO", (), ()),)
 
     def interpret(self, replies: Sequence[Any]) -> Mapping[str, str] | Unavailable:

@@ -32,7 +32,7 @@ TAG_TABLE_LIFE_MS: Final = 5 * 60 * 1000
 each commit extends it."""
 
 _RELEASED: Final = """
--- Drop a lease, and wake those who wait for it, if there are any.
+-- Delete a lease, and wake the callers that wait for it, if there are any.
 local function drop(lease_key, holder, channel)
   redis.call('DEL', lease_key)
   if string.sub(holder, -1) == '!' then redis.pcall('PUBLISH', channel, 'w ' .. lease_key) end
@@ -156,14 +156,14 @@ local function tick()
 end
 clock = tick()
 if failed(clock) then
-  -- A server that is full refuses what may take room, but only as the first write of a script: after one that
-  -- takes none, it sees the script through. The room is that of the tags, and bounded as they are. Dropping the
-  -- table instead would end every entry of the tenant, and a full server lets none be made again.
+  -- A full server refuses a write that may take memory only if it is the first write of a script. So a write that
+  -- takes none comes first. The memory is that of the tags, and bounded like them. Dropping the table instead would
+  -- end every entry of the tenant, and a full server would store no new ones.
   redis.call('HDEL', KEYS[1], '-')
   clock = tick()
 end
 if failed(clock) then
-  -- A server that keeps to it, or a clock at its end: everything of the tenant goes.
+  -- The server still refuses, or the clock cannot rise any more: invalidate everything of the tenant.
   redis.call('DEL', KEYS[1])
   redis.pcall('PUBLISH', ARGV[4], 'c ' .. KEYS[1])
   return ARGV[1]
@@ -205,7 +205,7 @@ return ARGV[1]
 FORGET: Final = script(
     "forget",
     """
--- KEYS: entry or lease.  ARGV: nonce, channel, what is told of it.
+-- KEYS: entry or lease.  ARGV: nonce, channel, the first word of the message.
 -- One key at a time: while a slot moves, a cluster refuses scripts of which some keys are missing.
 -- A marker stays: it has no value, and without it the next value might be stored for all.
 local head = redis.pcall('GETRANGE', KEYS[1], 0, 511)

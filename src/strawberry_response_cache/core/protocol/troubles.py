@@ -170,7 +170,7 @@ _OF_CODE: Final[Mapping[str, Trouble]] = {
     "TRYAGAIN": Trouble.CLUSTER_DOWN,
     "WRONGPASS": Trouble.LOGIN,
 }
-"""The first word of a server's error."""
+"""The kind of failure, by the first word of a server's error."""
 
 _OF_TEXT: Final[Mapping[str, Trouble]] = {
     "DB index is out of range": Trouble.DATABASE,
@@ -181,7 +181,7 @@ _OF_TEXT: Final[Mapping[str, Trouble]] = {
     "unknown command": Trouble.UNKNOWN_COMMAND,
     "invalid password": Trouble.LOGIN,
 }
-"""The beginnings of errors with the code ``ERR``, which redis-py removes."""
+"""The kind of failure, by the beginning of a text with the code ``ERR``; redis-py removes that code."""
 
 _TOLD_BY_SERVERS: Final = frozenset(
     {"redis.exceptions.ConnectionError", "redis.exceptions.ResponseError"}
@@ -202,7 +202,7 @@ def trouble_of(error: BaseException) -> Trouble:
 
 
 def trouble_of_code(code: object) -> Trouble:
-    """Return what is wrong with a server whose error begins with this word."""
+    """Return the kind of failure for the first word of a server's error."""
     return _OF_CODE.get(code, Trouble.OTHER) if isinstance(code, str) else Trouble.OTHER
 
 
