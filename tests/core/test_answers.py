@@ -35,7 +35,7 @@ SENT = Unavailable("x")
         *((same, same) for same in (Fresh(ENTRY), Held(), NoLease(), Unreadable("w"), Moved())),
     ],
 )
-def test_a_lease_belongs_to_one_of_the_callers_that_share_a_lookup(
+def test_only_one_of_the_callers_that_share_a_lookup_gets_the_lease(
     answer: LookupAnswer, another: LookupAnswer
 ) -> None:
     assert for_another(answer) == another
@@ -78,6 +78,6 @@ def test_a_failure_says_the_type_of_its_error_and_whether_the_server_was_asked(
     assert failure(error).error_name == expected.error_type.split(".")[-1]
 
 
-def test_failures_of_one_error_are_equal_whatever_they_mean() -> None:
+def test_the_trouble_of_a_failure_does_not_count_for_equality() -> None:
     assert Unavailable("x", trouble=Trouble.SLOW) == SENT
     assert NoLease(Trouble.FULL) == NoLease()

@@ -95,7 +95,7 @@ def test_an_object_that_is_not_a_client_is_refused(client: Any) -> None:
         RedisHandle(client)
 
 
-async def test_an_async_method_asks_for_an_async_client() -> None:
+async def test_an_async_method_refuses_a_sync_client() -> None:
     with redis.Redis(socket_timeout=1) as client:
         cache = ResponseCache(RedisHandle(client), prefix="test", telemetry=False)
         for call in (
@@ -109,7 +109,7 @@ async def test_an_async_method_asks_for_an_async_client() -> None:
                 await call()
 
 
-async def test_a_sync_method_asks_for_a_sync_client() -> None:
+async def test_a_sync_method_refuses_an_async_client() -> None:
     async with redis.asyncio.Redis() as client:
         cache = ResponseCache(RedisHandle(client), prefix="test", telemetry=False)
         calls: list[Callable[[], object]] = [
@@ -127,7 +127,7 @@ async def test_a_sync_method_asks_for_a_sync_client() -> None:
 @pytest.mark.parametrize(
     "handle", ["redis://localhost", None, redis.Redis()], ids=["url", "None", "client"]
 )
-def test_a_cache_takes_a_handle(handle: Any) -> None:
+def test_a_cache_of_anything_but_a_handle_is_refused(handle: Any) -> None:
     with pytest.raises(
         CacheConfigurationError, match=r"Write ResponseCache\.from_url\(url, prefix="
     ):
@@ -137,13 +137,15 @@ def test_a_cache_takes_a_handle(handle: Any) -> None:
 @pytest.mark.parametrize(
     "prefix", ["", "a b", "{a}", "a}", "é", "a\n", "x" * 65, None, 5, b"a", "a*"], ids=repr
 )
-def test_a_prefix_is_a_short_plain_name(prefix: Any) -> None:
+def test_a_prefix_that_is_not_a_short_plain_name_is_refused(prefix: Any) -> None:
     with pytest.raises(CacheConfigurationError, match="such as prefix='ledger'"):
         ResponseCache.from_url("memory://", prefix=prefix, telemetry=False)
 
 
 @pytest.mark.parametrize("missing", ["fakeredis", "lupa"])
-def test_a_memory_store_says_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_a_memory_store_without_its_packages_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     real = importlib.import_module
 
     def without(name: str, package: str | None = None) -> object:
@@ -198,7 +200,9 @@ async def test_a_bad_duration_is_refused(
     assert str(caught.value).startswith(f"{argument} is ")
 
 
-async def test_the_smallest_ttl_is_not_zero(memory_cache: ResponseCache, face: Any) -> None:
+async def test_the_smallest_ttl_above_zero_is_one_millisecond(
+    memory_cache: ResponseCache, face: Any
+) -> None:
     response = await face.remember(memory_cache, ["a"], 5e-324, lambda: "value")
     assert response.ttl == 0.001
 
@@ -206,7 +210,7 @@ async def test_the_smallest_ttl_is_not_zero(memory_cache: ResponseCache, face: A
 @pytest.mark.parametrize(
     "parts", ["abc", b"abc", "", 5, None, [1], ["a", None], [b"a"], [["a"]]], ids=repr
 )
-async def test_key_parts_are_a_list_of_strings(
+async def test_key_parts_that_are_no_list_of_strings_are_refused(
     memory_cache: ResponseCache, face: Any, parts: Any
 ) -> None:
     calls: list[Callable[[], Any]] = [
@@ -220,15 +224,17 @@ async def test_key_parts_are_a_list_of_strings(
 
 
 @pytest.mark.parametrize("parts", [{"a", "b"}, frozenset({"a", "b"})], ids=["set", "frozenset"])
-async def test_key_parts_have_an_order(memory_cache: ResponseCache, face: Any, parts: Any) -> None:
-    """A set's order differs from process to process, so its key would, too."""
+async def test_a_set_of_key_parts_is_refused(
+    memory_cache: ResponseCache, face: Any, parts: Any
+) -> None:
+    """The order of a set differs between processes, and so would its key."""
     with pytest.raises(TypeError, match="key_parts"):
         await face.remember(memory_cache, parts, 60, lambda: "value")
 
 
 @pytest.mark.parametrize("tags", ["abc", b"abc", 5, [1], ["a", None]], ids=repr)
 @pytest.mark.parametrize("by_function", [False, True])
-async def test_tags_are_a_list_of_strings(
+async def test_tags_that_are_no_list_of_strings_are_refused(
     memory_cache: ResponseCache, face: Any, tags: Any, by_function: bool
 ) -> None:
     with pytest.raises(TypeError, match=r'tags.*: \["Book", "Book:42"\]'):
@@ -238,7 +244,7 @@ async def test_tags_are_a_list_of_strings(
 
 
 @pytest.mark.parametrize("tag", [5, None, b"a", ["a"]], ids=repr)
-async def test_a_tag_to_invalidate_is_a_string(
+async def test_a_tag_to_invalidate_that_is_no_string_is_refused(
     memory_cache: ResponseCache, face: Any, tag: Any
 ) -> None:
     with pytest.raises(
@@ -248,7 +254,9 @@ async def test_a_tag_to_invalidate_is_a_string(
 
 
 @pytest.mark.parametrize("ttl", [0, 60])
-async def test_remember_asks_for_an_async_function(memory_cache: ResponseCache, ttl: int) -> None:
+async def test_remember_refuses_a_function_that_is_not_async(
+    memory_cache: ResponseCache, ttl: int
+) -> None:
     async def items() -> AsyncIterator[int]:
         yield 1
 
@@ -259,7 +267,7 @@ async def test_remember_asks_for_an_async_function(memory_cache: ResponseCache, 
 
 
 @pytest.mark.parametrize("ttl", [0, 60])
-def test_remember_sync_asks_for_a_plain_function(memory_cache: ResponseCache, ttl: int) -> None:
+def test_remember_sync_refuses_an_async_function(memory_cache: ResponseCache, ttl: int) -> None:
     with pytest.raises(TypeError, match=r"is a plain function.*await remember\(\)"):
         memory_cache.remember_sync(["a"], ttl, value)
 
@@ -267,7 +275,9 @@ def test_remember_sync_asks_for_a_plain_function(memory_cache: ResponseCache, tt
 @pytest.mark.parametrize(
     "as_type", [object(), 5, "NoSuchType", [int]], ids=["object", "int", "name", "list"]
 )
-async def test_as_type_is_a_type(memory_cache: ResponseCache, face: Any, as_type: object) -> None:
+async def test_as_type_that_is_no_type_is_refused(
+    memory_cache: ResponseCache, face: Any, as_type: object
+) -> None:
     with pytest.raises(CacheConfigurationError, match="use a model, a dataclass, a TypedDict"):
         await face.remember(memory_cache, ["a"], 60, lambda: "value", as_type=as_type)
 
@@ -281,7 +291,7 @@ def test_an_unknown_setting_is_refused() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"lease": 5}, "lease", 5], ids=repr)
-def test_settings_are_cache_settings(settings: Any) -> None:
+def test_settings_of_another_class_are_refused(settings: Any) -> None:
     with pytest.raises(CacheConfigurationError, match=r"pass CacheSettings\("):
         ResponseCache(RedisHandle.from_url("memory://"), prefix="test", settings=settings)
 
@@ -295,7 +305,9 @@ def test_a_wait_budget_below_the_lease_is_refused() -> None:
     ("name", "text"),
     [("LEASE", "soon"), ("LEASE", ""), ("LEESE", "5"), ("MAX_TAGS", "1.5"), ("LEASE", "nan")],
 )
-def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+def test_a_bad_environment_variable_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
     monkeypatch.setenv(f"RESPONSE_CACHE_{name}", text)
 
     with pytest.raises(CacheConfigurationError, match=f"RESPONSE_CACHE_{name}: "):
@@ -331,7 +343,9 @@ async def test_an_awaitable_answer_of_cacheable_is_refused(
         await face.remember(memory_cache, ["a"], 60, lambda: 1, cacheable=_called(answer))
 
 
-async def test_a_generator_that_was_called_is_refused(memory_cache: ResponseCache) -> None:
+async def test_the_result_of_a_generator_in_place_of_the_generator_is_refused(
+    memory_cache: ResponseCache,
+) -> None:
     generator: Any = _never_true(1)
     with pytest.raises(TypeError, match=r"is a coroutine; pass the function itself"):
         await memory_cache.remember(["a"], 60, generator)

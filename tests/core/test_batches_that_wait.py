@@ -1,4 +1,4 @@
-"""Batches that wait for several keys wait for all of them at once, and leave nothing when they go."""
+"""Batches wait for several keys at once, and leave no lease behind when they are cancelled or fail."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ from tests.conftest import Eventually, UntilJoined, driver_of, joined
 PATIENCE = 60.0
 
 
-async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_key(
+async def test_a_batch_takes_over_a_cancelled_run_while_it_waits_for_another_key(
     memory_cache: ResponseCache, eventually: Eventually, until_joined: UntilJoined
 ) -> None:
     cache, go = memory_cache, asyncio.Event()
@@ -50,13 +50,13 @@ async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_k
         assert await batch == ["made of loaded y", "loaded y"]
 
 
-async def test_two_batches_that_watch_for_each_other_end(
+async def test_two_batches_that_wait_for_the_same_leases_in_opposite_order_end(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     eventually: Eventually,
     until_joined: UntilJoined,
 ) -> None:
-    """Each could become the one that watches for what the other waits for."""
+    """Each batch may become the one that polls for a key that the other batch waits for."""
     other, cache = new_cache(valkey_url), new_cache(valkey_url)
     flights = driver_of(cache).flights
     a, b = (tenant_of(cache).keys([name]).lease for name in "ab")
@@ -94,7 +94,7 @@ async def test_two_batches_that_watch_for_each_other_end(
         await asyncio.gather(*others)
 
 
-async def test_callers_of_a_failing_loader_share_its_error(
+async def test_a_loaders_error_is_raised_in_its_batch_and_is_a_value_in_batches_that_joined(
     memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     runs = 0
@@ -139,7 +139,7 @@ async def test_a_batch_cancelled_as_its_commits_go_out_leaves_no_lease(
     assert len(driver_of(valkey_cache).flights) == 0
 
 
-async def test_an_unserialisable_value_leaves_no_lease_of_the_others(
+async def test_a_value_that_cannot_be_serialized_leaves_no_lease_of_its_batch(
     cache: ResponseCache, raw: Any, face: Any, eventually: Eventually
 ) -> None:
     values: list[Any] = [LookupError(), 1, object()]
@@ -158,10 +158,10 @@ async def test_an_unserialisable_value_leaves_no_lease_of_the_others(
     await eventually(lambda: not raw.keys("*:l:*"))
 
 
-def test_a_batch_of_threads_interrupted_as_it_gives_its_leases_back_leaves_none(
+def test_a_sync_batch_interrupted_while_it_releases_its_leases_leaves_none(
     cache: ResponseCache, raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Ctrl-C does, or a worker's own time limit."""
+    """Ctrl-C interrupts it, or a worker's own time limit."""
     transport = driver_of(cache, synchronous=True).transport
     perform_all = transport.perform_all
     keys = [["a"], ["b"]]
@@ -184,7 +184,7 @@ def test_a_batch_of_threads_interrupted_as_it_gives_its_leases_back_leaves_none(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_a_batch_of_threads_interrupted_while_it_loads_leaves_nothing(
+def test_a_sync_batch_interrupted_while_it_loads_leaves_no_lease_and_no_flight(
     cache: ResponseCache, raw: Any, error: type[BaseException]
 ) -> None:
     def load(_: list[list[str]]) -> list[str]:
@@ -199,7 +199,7 @@ def test_a_batch_of_threads_interrupted_while_it_loads_leaves_nothing(
     assert cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
 
 
-def test_a_thread_is_woken_by_whichever_flight_ends_first(
+def test_a_sync_batch_gets_its_values_whichever_flight_ends_first(
     new_cache: Callable[..., ResponseCache],
 ) -> None:
     cache = new_cache("memory://", lease=10 * PATIENCE, wait_budget=10 * PATIENCE)
@@ -243,7 +243,7 @@ def test_a_thread_is_woken_by_whichever_flight_ends_first(
     assert results[-1] == ["x", "y"]
 
 
-def test_a_batch_of_threads_waits_for_no_flight_that_ended_while_it_loaded(
+def test_a_sync_batch_does_not_wait_for_a_flight_that_ended_while_it_loaded(
     new_cache: Callable[..., ResponseCache],
 ) -> None:
     cache = new_cache("memory://", lease=10 * PATIENCE, wait_budget=10 * PATIENCE)
@@ -273,7 +273,7 @@ def test_a_batch_of_threads_waits_for_no_flight_that_ended_while_it_loaded(
     assert results == [["x", "z"]]
 
 
-async def test_a_generator_that_asks_for_its_own_key_after_waiting_in_vain_ends(
+async def test_a_generator_that_asks_for_its_own_key_after_its_wait_budget_is_spent_ends(
     new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
 ) -> None:
     other = new_cache(valkey_url)

@@ -25,7 +25,7 @@ STEPS: Final = st.lists(
 
 
 @given(STEPS)
-def test_a_bounded_memory_keeps_the_last_value_of_a_key_and_never_too_much(
+def test_a_bounded_memory_returns_the_last_value_of_a_key_or_nothing_within_its_bound(
     steps: list[tuple[str, str, int]],
 ) -> None:
     memory: Bounded[str, object] = Bounded(MOST)

@@ -93,7 +93,7 @@ def test_a_probe_that_succeeds_closes_a_breaker(breaker: Breaker, clock: Clock) 
     breaker.admit()
 
 
-def test_a_probe_counts_even_if_an_older_call_fails_beside_it(
+def test_an_older_call_that_fails_during_a_probe_does_not_block_the_next_probe(
     breaker: Breaker, clock: Clock
 ) -> None:
     older = breaker.admit()
@@ -110,7 +110,7 @@ def test_a_probe_counts_even_if_an_older_call_fails_beside_it(
 def test_the_breaker_opens_when_a_call_sent_after_the_first_failure_fails(
     breaker: Breaker,
 ) -> None:
-    """However many failed together: within two deadlines, and not by one pause of the server."""
+    """Calls that were sent before the first failure count as one, so one pause of the server does not open it."""
     together = [breaker.admit() for _ in range(4)]
     breaker.failed(together.pop())
     later = breaker.admit()
@@ -135,7 +135,7 @@ def test_the_breaker_returns_the_number_of_failures_when_it_opens_and_closes(
     assert (breaker.succeeded(), breaker.succeeded()) == (4, 0)
 
 
-def test_a_hurried_breaker_lets_one_probe_through_at_once(breaker: Breaker) -> None:
+def test_a_hint_that_the_server_is_back_lets_one_probe_through_at_once(breaker: Breaker) -> None:
     fail(breaker, 3)
     breaker.hurry()
     breaker.admit()
@@ -153,7 +153,7 @@ def test_a_hint_that_the_server_is_back_does_not_open_or_close_the_breaker(
     assert breaker.is_open
 
 
-async def test_a_server_that_is_down_for_long_is_not_asked_any_more(
+async def test_a_server_that_is_down_opens_the_breaker_and_callers_get_their_values(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
     cache = new_cache(f"redis://127.0.0.1:{unused_port}", breaker_failures=2, breaker_seconds=3600)
@@ -164,6 +164,6 @@ async def test_a_server_that_is_down_for_long_is_not_asked_any_more(
     assert cache.statistics().is_breaker_open
 
 
-def test_the_numbers_of_the_breaker_are_settings() -> None:
+def test_the_breaker_opens_after_5_failures_and_probes_each_second_by_default() -> None:
     assert CacheSettings().breaker_failures == 5
     assert CacheSettings().breaker_seconds == 1

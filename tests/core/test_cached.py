@@ -283,7 +283,7 @@ async def test_a_method_is_cached_by_its_key(memory_cache: ResponseCache) -> Non
     assert [ledger.runs for ledger in (main, again, side)] == [1, 0, 1]
 
 
-async def test_cached_works_above_methods_of_all_kinds(
+async def test_cached_decorates_methods_static_methods_and_class_methods(
     memory_cache: ResponseCache, face: Any
 ) -> None:
     class Methods:
@@ -306,7 +306,7 @@ async def test_cached_works_above_methods_of_all_kinds(
     assert Methods.plain.key_parts(Methods(), 3) == ("plain", "3")
 
 
-async def test_a_member_of_an_enum_is_a_self_that_can_be_told_apart(
+async def test_a_method_of_an_enum_is_cached_for_each_member(
     memory_cache: ResponseCache, face: Any
 ) -> None:
     class Currency(enum.Enum):
@@ -472,13 +472,17 @@ def test_different_values_have_different_keys(one: Any, other: Any) -> None:
 
 @given(st.lists(SCALARS, max_size=3), st.lists(SCALARS, max_size=3))
 @example([], [()])
-def test_different_rows_of_arguments_have_different_keys(one: list[Any], other: list[Any]) -> None:
+def test_different_positional_arguments_have_different_keys(
+    one: list[Any], other: list[Any]
+) -> None:
     same = identity(one) == identity(other)
     assert (key_of(*one) == key_of(*other)) is same
 
 
 @given(st.dictionaries(TEXT, SCALARS, max_size=3), st.dictionaries(TEXT, SCALARS, max_size=3))
-def test_different_keywords_have_different_keys(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_different_keyword_arguments_have_different_keys(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
     same = identity(one) == identity(other)
     assert (key_of(**one) == key_of(**other)) is same
 
@@ -653,7 +657,7 @@ async def test_only_the_annotation_of_the_result_has_to_resolve(
     assert await twice(lambda: account(1)) == [ACCOUNT] * 2
 
 
-async def test_the_names_of_an_annotation_are_those_of_the_functions_own_module(
+async def test_an_annotation_is_resolved_in_the_functions_own_module(
     memory_cache: ResponseCache, face: Any
 ) -> None:
     elsewhere: dict[str, Any] = {"Balance": Account, "account": ACCOUNT}
@@ -690,7 +694,7 @@ ANNOTATIONS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ANNOTATIONS)
-async def test_a_return_annotation_that_names_no_type_leaves_exact_json(
+async def test_without_a_type_in_the_return_annotation_only_exact_json_is_cached(
     memory_cache: ResponseCache, face: Any, name: str
 ) -> None:
     def answer(value: str) -> Any:
@@ -884,7 +888,9 @@ async def test_an_argument_of_which_no_key_can_be_made_is_refused_by_its_name(
         assert "hidden" not in message
 
 
-async def test_an_object_as_self_is_refused(memory_cache: ResponseCache, face: Any) -> None:
+async def test_a_method_of_an_ordinary_object_is_refused_without_a_key(
+    memory_cache: ResponseCache, face: Any
+) -> None:
     class Service:
         @behind(memory_cache, face, ttl=60)
         def page(self, number: int) -> int:
@@ -918,7 +924,7 @@ def test_a_function_may_call_itself(memory_cache: ResponseCache) -> None:
     assert factorial(5) == 120
 
 
-def test_an_async_function_in_disguise_is_refused(memory_cache: ResponseCache) -> None:
+def test_a_plain_function_that_returns_an_awaitable_is_refused(memory_cache: ResponseCache) -> None:
     @memory_cache.cached(ttl=60)
     def disguised() -> Any:
         return asyncio.sleep(0)

@@ -102,7 +102,9 @@ async def test_a_caller_cancelled_at_any_step_leaves_nothing_behind(
     assert complaints == []
 
 
-async def test_all_steps_of_a_miss_were_visited(watched: ResponseCache) -> None:
+async def test_a_miss_ends_within_the_number_of_steps_at_which_callers_are_cancelled(
+    watched: ResponseCache,
+) -> None:
     callers = [asyncio.create_task(watched.remember(["a"], 60, value)) for _ in range(5)]
     await steps(STEPS - 1)
 
@@ -128,7 +130,7 @@ async def test_a_leader_cancelled_at_any_step_loses_no_joiner(
 
 
 @pytest.mark.parametrize("step", range(STEPS))
-async def test_a_joiner_cancelled_at_any_step_disturbs_nobody(
+async def test_a_joiner_cancelled_at_any_step_does_not_affect_other_callers(
     watched: ResponseCache, raw_of: Callable[..., Any], step: int
 ) -> None:
     first, joiner, last = (
@@ -189,7 +191,7 @@ async def test_a_joiner_leads_the_run_after_its_leader_was_cancelled(
     assert not raw.exists(tenant_of(cache).keys(["a"]).lease)
 
 
-async def test_a_leader_cancelled_alone_gives_its_lease_back(
+async def test_a_cancelled_leader_without_joiners_releases_its_lease(
     cache: ResponseCache, raw: Any
 ) -> None:
     entered = asyncio.Event()
@@ -228,7 +230,7 @@ async def test_a_caller_cancelled_while_another_process_generates_leaves_nothing
     assert (await watched.remember(["a"], 60, value)).detail is CacheDetail.GENERATED
 
 
-async def test_a_caller_cancelled_in_the_middle_of_a_command_keeps_the_connection(
+async def test_callers_cancelled_in_the_middle_of_commands_leave_no_lease_and_few_new_connections(
     valkey_cache: ResponseCache, raw_valkey: Any
 ) -> None:
     await valkey_cache.remember(["warm"], 60, value)
@@ -247,7 +249,7 @@ async def test_a_caller_cancelled_in_the_middle_of_a_command_keeps_the_connectio
     assert not raw_valkey.exists(*leases)
 
 
-async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
+async def test_a_joiner_gets_the_value_although_its_leader_is_cancelled_during_the_commit(
     cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     driver: Any = driver_of(cache)
@@ -284,7 +286,9 @@ async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
     assert (await asyncio.wait_for(joiner, 60)).detail is CacheDetail.JOINED
 
 
-async def test_a_generator_that_cancels_itself_hands_the_flight_on(cache: ResponseCache) -> None:
+async def test_a_caller_after_a_generator_that_raised_cancelled_error_generates(
+    cache: ResponseCache,
+) -> None:
     async def gives_up() -> str:
         raise asyncio.CancelledError
 
@@ -306,7 +310,7 @@ async def test_a_timeout_around_a_call_raises_timeout_error(cache: ResponseCache
     assert not raw.exists(tenant_of(cache).keys(["a"]).lease)
 
 
-def test_a_keyboard_interrupt_in_a_generator_gives_the_lease_back(
+def test_a_keyboard_interrupt_in_a_generator_releases_the_lease(
     cache: ResponseCache, raw: Any
 ) -> None:
     def interrupted() -> str:
@@ -320,7 +324,7 @@ def test_a_keyboard_interrupt_in_a_generator_gives_the_lease_back(
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear", "ping"])
-async def test_an_invalidation_cancelled_in_the_middle_raises_in_no_callback(
+async def test_a_cancelled_invalidation_causes_no_error_in_the_event_loop(
     watched: ResponseCache, complaints: list[dict[str, Any]], what: str
 ) -> None:
     await watched.remember(["a"], 60, value, tags=["t"])
@@ -340,10 +344,10 @@ async def test_an_invalidation_cancelled_in_the_middle_raises_in_no_callback(
     assert [str(context.get("exception", context["message"])) for context in complaints] == []
 
 
-async def test_a_call_that_is_closed_instead_of_cancelled_closes_quietly(
+async def test_a_coroutine_of_a_call_that_is_closed_raises_nothing_and_leaves_no_flight(
     memory_cache: ResponseCache,
 ) -> None:
-    """As a loop does that is closed with calls still pending: it throws in GeneratorExit."""
+    """An event loop that is closed while calls are pending closes their coroutines so."""
     entered = False
 
     async def stuck() -> str:
@@ -363,8 +367,8 @@ async def test_a_call_that_is_closed_instead_of_cancelled_closes_quietly(
     assert len(driver_of(memory_cache).flights) == 0
 
 
-def test_a_generation_that_is_dropped_in_another_context_ends_without_an_error() -> None:
-    """As when a loop is closed with calls under way, and they are collected later."""
+def test_a_generation_that_ends_in_another_context_raises_nothing() -> None:
+    """The garbage collector ends pending calls of a closed event loop in another context."""
     block = leading_flights(Flight("a", leased=True))
     contextvars.copy_context().run(block.__enter__)
     contextvars.copy_context().run(block.__exit__, None, None, None)

@@ -56,7 +56,7 @@ async def test_an_entry_that_another_process_has_replaced_is_fetched(
         await face.forget(other, ["page"])
 
 
-async def test_an_entry_that_this_process_has_replaced_is_fetched_with_the_first_look(
+async def test_an_entry_that_this_process_has_replaced_is_fetched_in_one_lookup(
     new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
 ) -> None:
     cache, scripts = new_cache(valkey_url), Reads(raw_valkey, "evalsha")
@@ -118,7 +118,7 @@ async def test_keys_that_are_known_and_others_are_looked_up_together(
         assert (found, reads()) == ([each[0] for each in keys], expected)
 
 
-async def test_lookups_of_one_tick_fetch_what_is_not_known(
+async def test_lookups_of_one_tick_fetch_all_unknown_entries_in_one_read(
     new_cache: Make, valkey_url: str, raw_valkey: Any
 ) -> None:
     writer, reader = new_cache(valkey_url), new_cache(valkey_url)
@@ -150,10 +150,10 @@ async def test_a_value_that_cannot_be_rebuilt_is_generated_once_more(
 
 
 @pytest.mark.parametrize("most", [0, 20_000])
-async def test_bytes_that_are_kept_have_a_bound(
+async def test_an_entry_above_an_eighth_of_confirmed_bytes_is_fetched_each_time(
     new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any, most: int
 ) -> None:
-    """One entry takes an eighth at most, so these are fetched each time."""
+    """So one entry does not take all the room."""
     cache = new_cache(valkey_url, confirmed_bytes=most)
     await face.remember(cache, ["page"], 60, lambda: _LARGE)
     reads = Reads(raw_valkey)
@@ -162,10 +162,10 @@ async def test_bytes_that_are_kept_have_a_bound(
         assert (hit.value, reads()) == (_LARGE, 1)
 
 
-async def test_tags_are_looked_at_once_after_an_invalidation_of_something_else(
+async def test_only_the_first_hit_after_an_unrelated_invalidation_reads_its_tags(
     new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
 ) -> None:
-    """While the clock of the tenant stands still nothing was invalidated, so a hit takes no look at its tags."""
+    """The clock of the tenant changes with each invalidation. While it is the same, a hit does not read its tags."""
     one, other = new_cache(valkey_url), new_cache(valkey_url)
     for cache in (one, other):
         for _ in range(2):
@@ -184,7 +184,7 @@ async def test_tags_are_looked_at_once_after_an_invalidation_of_something_else(
         assert [await looks_of_a_hit() for _ in range(3)] == [2, 1, 1]
 
 
-async def test_a_tag_counts_that_is_invalidated_after_the_last_look(
+async def test_an_invalidation_after_a_hit_has_read_its_tags_makes_the_next_lookup_miss(
     new_cache: Make, valkey_url: str, face: Any
 ) -> None:
     one, other = new_cache(valkey_url), new_cache(valkey_url)
@@ -200,10 +200,10 @@ async def test_a_tag_counts_that_is_invalidated_after_the_last_look(
     assert (response.status, response.value) == (CacheStatus.MISS, "new")
 
 
-async def test_the_last_look_at_one_entry_says_nothing_of_another_under_its_key(
+async def test_the_last_check_of_an_entry_does_not_count_for_the_entry_that_replaces_it(
     new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
 ) -> None:
-    """The entry was replaced by one whose tag was invalidated while it was generated elsewhere."""
+    """The new entry was generated elsewhere, and its tag was invalidated meanwhile."""
     one, other = new_cache(valkey_url), new_cache(valkey_url)
     await face.remember(other, ["page"], 60, lambda: "outdated", tags=["shelf"])
     entry = next(key for key in raw_valkey.scan_iter() if b":e:" in key)
@@ -229,7 +229,7 @@ async def test_the_last_look_at_one_entry_says_nothing_of_another_under_its_key(
     ],
     ids=["value", "note", "tags"],
 )
-def test_whatever_makes_an_entry_large_counts_towards_the_bound(recording: ValueRecording) -> None:
+def test_value_note_and_tags_count_towards_the_bound(recording: ValueRecording) -> None:
     confirmed: Bounded[str, Any] = Bounded(100_000)
     stored = encode(recording, write_id="w", epoch="e", clock=1)
     for number in range(100):

@@ -86,7 +86,7 @@ def test_any_entry_with_any_damage_is_unreadable(
 
 
 @given(RECORDINGS, REPEATED, st.integers(1, 2**16))
-def test_a_compressed_payload_that_was_cut_before_it_was_sealed_is_unreadable(
+def test_a_compressed_payload_cut_before_its_checksum_was_made_is_unreadable(
     recording: ValueRecording, payload: bytes, number: int
 ) -> None:
     """Its checksum is right, and what it unpacks to may be JSON: ``12`` of ``123``."""
@@ -136,12 +136,12 @@ def test_the_size_of_a_recording_is_that_of_its_value_and_its_note() -> None:
     assert ValueRecording(b"12345", 1, note="123").size == 8
 
 
-def test_a_recording_is_served_for_its_ttl_alone_and_cost_nothing_unless_told() -> None:
+def test_a_recording_has_no_stale_window_and_no_cost_by_default() -> None:
     recording = ValueRecording(b"", 1)
     assert (recording.stale_ms, recording.cost_ms) == (0, 0)
 
 
-def test_a_marker_is_told_by_the_end_of_its_meta_word() -> None:
+def test_a_recording_whose_meta_word_ends_in_marker_is_a_marker() -> None:
     assert ValueRecording(b"", 1, meta="private-marker").is_marker
     assert not ValueRecording(b"", 1, meta="private").is_marker
 
@@ -164,7 +164,7 @@ def test_a_compressed_payload_is_checked_once_by_the_checksum_of_its_entry() -> 
             decode(changed, pttl_ms=60_000)
 
 
-def test_age_and_ttl_come_from_what_the_server_says_is_left() -> None:
+def test_age_and_ttl_are_computed_from_the_pttl_of_the_server() -> None:
     within = decode(SAMPLE, pttl_ms=25_000)
     past = decode(SAMPLE, pttl_ms=1_000)
 
@@ -179,7 +179,7 @@ def test_age_and_ttl_come_from_what_the_server_says_is_left() -> None:
 @example(b"rc1 zzzzzzzz 00000000 a b 1 1 1 1 j - - \n")
 @example(b"rc1 00000000 00000000 \xff b 1 1 1 j - - \n")
 @example(b"rc1 00000000 00000000 a b " + b"9" * 5000 + b" 1 1 1 j - - \n")
-def test_any_bytes_are_an_entry_or_unreadable(stored: bytes) -> None:
+def test_random_bytes_are_unreadable_and_raise_no_other_error(stored: bytes) -> None:
     with pytest.raises(UnreadableEntryError):
         decode(stored, pttl_ms=1)
 
@@ -187,7 +187,9 @@ def test_any_bytes_are_an_entry_or_unreadable(stored: bytes) -> None:
 @given(
     st.lists(st.binary(max_size=12).map(lambda b: b.replace(b" ", b"")), min_size=11, max_size=11)
 )
-def test_a_header_of_random_bytes_is_unreadable_and_no_other_error(fields: list[bytes]) -> None:
+def test_a_header_of_random_fields_is_unreadable_and_raises_no_other_error(
+    fields: list[bytes],
+) -> None:
     with pytest.raises(UnreadableEntryError):
         decode(b"rc1 00000000 " + b" ".join(fields) + b"\npayload", pttl_ms=1)
 
@@ -286,7 +288,7 @@ async def test_a_tag_table_with_foreign_content_costs_misses_and_no_more(
 
 
 @pytest.mark.parametrize("damage", [into_list, into_hash, into_set], ids=name_of)
-async def test_a_foreign_type_under_the_lease_is_taken_over(
+async def test_a_lease_key_of_another_redis_type_does_not_prevent_storing(
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
     damage(raw, tenant_of(cache).keys(["a"]).lease)
@@ -308,7 +310,7 @@ async def test_a_lease_damaged_while_the_generator_runs_costs_no_more_than_the_e
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "again"
 
 
-async def test_a_foreign_lease_without_an_end_does_not_close_its_key_for_ever(
+async def test_a_foreign_lease_without_an_expiry_does_not_prevent_storing_for_ever(
     new_cache: Any, face: Any, raw_of: Any
 ) -> None:
     cache = new_cache("memory://", lease=0.1, wait_budget=0.1)
@@ -320,10 +322,10 @@ async def test_a_foreign_lease_without_an_end_does_not_close_its_key_for_ever(
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
 
 
-async def test_an_entry_copied_under_another_key_is_not_taken_for_it(
+async def test_an_entry_copied_to_a_key_of_another_tenant_is_not_served(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
-    """The checksum knows no key, so nothing may copy entries; a restored dump puts them back in place."""
+    """The checksum does not cover the key, so the copied entry itself is intact."""
     await face.remember(cache, ["a"], 60, lambda: "of a")
     other = cache.for_tenant("x")
     await face.remember(other, ["b"], 60, lambda: "of b")

@@ -105,7 +105,7 @@ def test_a_thread_that_ends_its_turn_does_not_take_the_next_turn_from_waiting_th
     assert turns.take(0.01)
 
 
-async def test_a_thread_that_gave_up_waiting_gets_no_turn(
+async def test_a_thread_whose_wait_timed_out_gets_no_turn(
     turns: Turns, line: Line, eventually: Eventually
 ) -> None:
     assert turns.take()
@@ -120,7 +120,7 @@ async def test_a_thread_that_gave_up_waiting_gets_no_turn(
 def test_a_thread_that_is_interrupted_while_waiting_keeps_no_turn(
     turns: Turns, line: Line, monkeypatch: pytest.MonkeyPatch, has_come: bool
 ) -> None:
-    """Whether the turn had come by then or not."""
+    """Whether the thread had already been given the turn or not."""
     line.join()
 
     class Lock:
@@ -143,7 +143,9 @@ def test_a_thread_that_is_interrupted_while_waiting_keeps_no_turn(
     assert line.served == [0, 1]
 
 
-def test_a_turn_whose_end_was_lost_is_still_its_threads(turns: Turns, line: Line) -> None:
+def test_a_thread_whose_turn_was_never_ended_may_take_a_turn_again(
+    turns: Turns, line: Line
+) -> None:
     assert turns.take()
     assert turns.take(0.01), "a signal's handler raised before the end"
     turns.end()
@@ -151,7 +153,7 @@ def test_a_turn_whose_end_was_lost_is_still_its_threads(turns: Turns, line: Line
     assert line.served == [0]
 
 
-def test_reads_and_invalidations_of_threads_wait_for_their_own_kind_alone(
+def test_sync_reads_and_invalidations_do_not_wait_for_each_others_turns(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url)
@@ -164,7 +166,7 @@ def test_reads_and_invalidations_of_threads_wait_for_their_own_kind_alone(
     cache.invalidate_sync("t")
 
 
-def test_an_open_breaker_ends_all_waits_for_a_turn(
+def test_behind_an_open_breaker_no_thread_waits_for_a_turn(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,

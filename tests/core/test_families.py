@@ -36,13 +36,13 @@ def test_the_invalidation_of_a_family_reaches_each_entry_with_a_tag_of_it_and_no
     assert bool(carried(entry) & {*with_families(all_of_family(kind))}) is concerned
 
 
-def test_a_kind_by_itself_has_no_family() -> None:
+def test_a_tag_without_a_colon_has_no_family() -> None:
     assert (family_of("Account:42"), family_of("Account")) == ("Account:*", None)
 
 
-def test_users_see_a_whole_family_once() -> None:
+def test_the_hidden_tag_of_a_family_is_shown_as_its_pattern_and_once() -> None:
     assert shown([*all_of_family("shelf"), "shelf:*", "Book"]) == ("shelf", "shelf:*", "Book")
 
 
-def test_what_holds_too_much_to_name_is_stamped_by_its_digest() -> None:
+def test_the_constant_everything_holds_the_digest_of_the_tag_of_everything() -> None:
     assert tag_digests([EVERYTHING_TAGGED]) == _families.EVERYTHING

@@ -198,7 +198,7 @@ def test_a_stale_entry_with_the_lease_is_refreshed_without_being_joined() -> Non
 @pytest.mark.parametrize(
     "stored", [NoLease(), Granted(LEASE), Stale(entry(remaining_ms=-1), LEASE)]
 )
-def test_a_piece_is_stored_in_place_of_a_value_under_the_lease_of_the_whole(
+def test_a_marker_is_stored_in_place_of_a_value_only_if_the_caller_holds_the_lease(
     stored: LookupAnswer,
 ) -> None:
     caller = Script()
@@ -216,7 +216,7 @@ def test_a_piece_is_stored_in_place_of_a_value_under_the_lease_of_the_whole(
     [(400, 15), (400, 16), (-100, 16)],
     ids=["fresh", "fresh, instead of a failure", "stale, instead of a failure"],
 )
-def test_a_piece_replaces_no_entry_that_is_fresh_or_served_instead(
+def test_a_marker_replaces_no_entry_that_is_fresh_or_served_in_place_of_a_failure(
     remaining_ms: int, value: int
 ) -> None:
     caller = Script()
@@ -269,7 +269,7 @@ def test_an_error_is_raised_if_the_serializer_serves_nothing_stale() -> None:
         caller.answer()
 
 
-def test_no_caller_waits_for_one_that_gave_up_waiting() -> None:
+def test_a_caller_whose_wait_budget_is_spent_opens_no_flight() -> None:
     watcher = Script()
     while isinstance(watcher.answer(Held()), Pause):
         watcher.answer()
@@ -310,7 +310,7 @@ def test_a_caller_that_gets_the_lease_after_waiting_generates() -> None:
     assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
 
 
-def test_a_wait_budget_that_is_spent_generates_without_storing() -> None:
+def test_a_caller_whose_wait_budget_is_spent_generates_without_storing() -> None:
     caller = Script()
     waited = 0.0
     while isinstance(request := caller.answer(Held()), Pause):
@@ -324,7 +324,7 @@ def test_a_wait_budget_that_is_spent_generates_without_storing() -> None:
 
 
 @pytest.mark.parametrize("found", [Granted(LEASE), NoLease()], ids=["leased", "leaseless"])
-def test_a_run_that_hangs_is_waited_for_no_longer_than_the_budget(found: LookupAnswer) -> None:
+def test_a_run_that_hangs_is_waited_for_no_longer_than_the_wait_budget(found: LookupAnswer) -> None:
     leader = Script()
     leader.answer(found)
     joiner = Script(leader.flights)
@@ -341,7 +341,7 @@ def test_a_run_that_hangs_is_waited_for_no_longer_than_the_budget(found: LookupA
     assert leader.outcome[0] == 7, "it is woken by nobody who left"
 
 
-def test_all_waits_of_a_caller_share_one_budget() -> None:
+def test_all_waits_of_a_caller_share_one_wait_budget() -> None:
     leader = Script()
     leader.answer(Granted(LEASE))
     joiner = Script(leader.flights)
@@ -357,7 +357,7 @@ def test_all_waits_of_a_caller_share_one_budget() -> None:
     assert joiner.request.seconds == pytest.approx(first / 2, abs=1e-4)
 
 
-def test_all_callers_of_a_request_share_its_budget() -> None:
+def test_all_callers_of_a_request_share_its_wait_budget() -> None:
     budget = WaitBudget(WAIT_BUDGET)
     leader = Script()
     leader.answer(Granted(LEASE))
@@ -407,14 +407,14 @@ def test_a_run_that_an_invalidation_does_not_concern_is_joined(tags: AbstractSet
     assert isinstance(Script(leader.flights).request, Join)
 
 
-def test_clear_and_forget_seal_the_flights_that_they_reach() -> None:
+def test_clear_and_forget_end_the_flights_that_they_concern_for_later_callers() -> None:
     for tags in (None, {KEYS.own_tag}):
         leader = Script()
         leader.answer(Granted(LEASE))
         assert sealed(leader, tags) == [LEASE]
 
 
-def test_a_part_that_was_taken_counts_while_the_whole_is_generated() -> None:
+def test_an_invalidation_of_a_part_concerns_the_run_of_the_whole_that_has_read_it() -> None:
     leader = Script()
     generate = leader.answer(Granted(LEASE))
     part = Entry(ValueRecording(b"7", 1000, tags=("of the part",)), "wid", "epoch", 3, 400)
@@ -435,7 +435,7 @@ def test_a_part_that_was_taken_counts_while_the_whole_is_generated() -> None:
     assert sealed(leader, {"of the part"}) == [LEASE]
 
 
-def test_the_lease_of_a_refresh_is_given_back_too_though_nobody_joins_it() -> None:
+def test_an_invalidation_releases_the_lease_of_a_refresh_that_still_runs() -> None:
     leader = Script()
     leader.answer(Stale(entry(remaining_ms=-100), LEASE))
     assert sealed(leader, {"number"}) == [LEASE]
@@ -447,7 +447,7 @@ def test_the_lease_of_a_refresh_is_given_back_too_though_nobody_joins_it() -> No
     assert sealed(done, {"number"}) == [], "it is over"
 
 
-def test_joiners_of_a_run_from_before_an_invalidation_look_again() -> None:
+def test_joiners_look_up_again_when_a_run_from_before_an_invalidation_ends() -> None:
     leader = Script()
     leader.answer(Granted(LEASE))
     first, second = Script(leader.flights), Script(leader.flights)
@@ -471,7 +471,7 @@ def test_after_a_failed_lookup_the_caller_generates_and_releases_a_lease_it_may_
     assert len(caller.flights) == 0
 
 
-def test_a_server_that_takes_no_writes_costs_the_run() -> None:
+def test_a_caller_generates_unstored_where_the_server_takes_no_writes() -> None:
     caller = Script()
     generate = caller.answer(NoLease())
 
@@ -482,7 +482,9 @@ def test_a_server_that_takes_no_writes_costs_the_run() -> None:
 
 
 @pytest.mark.parametrize("found", [Unreadable("wid"), Fresh(entry(b"?"))], ids=["bytes", "value"])
-def test_an_unreadable_entry_is_rejected_once_and_only_once(found: LookupAnswer) -> None:
+def test_an_unreadable_entry_is_rejected_once_and_then_the_caller_generates_unstored(
+    found: LookupAnswer,
+) -> None:
     caller = Script()
     again = caller.answer(found)
     assert isinstance(again, Lookup)
@@ -496,7 +498,7 @@ def test_an_unreadable_entry_is_rejected_once_and_only_once(found: LookupAnswer)
     assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.STORE_FAILURE)
 
 
-def test_an_unreadable_entry_is_generated_again_under_the_lease_of_the_second_look() -> None:
+def test_an_unreadable_entry_is_generated_again_under_the_lease_of_the_second_lookup() -> None:
     caller = Script()
     caller.answer(Unreadable("wid"))
     assert isinstance(caller.answer(Granted(LEASE)), Generate)
@@ -511,7 +513,7 @@ def test_an_unreadable_stale_entry_is_rejected() -> None:
     assert (type(again), again.rejected) == (Lookup, "wid")
 
 
-def test_an_entry_that_moved_is_looked_up_once_more_and_invalidates_nothing() -> None:
+def test_an_entry_replaced_between_check_and_read_is_looked_up_once_more_and_not_rejected() -> None:
     caller = Script()
     again = caller.answer(Moved())
     assert (type(again), again.rejected) == (Lookup, "")
@@ -581,7 +583,7 @@ def test_joiners_get_the_value_after_it_was_stored() -> None:
     assert joiner.outcome == (8, CacheStatus.MISS, CacheDetail.JOINED)
 
 
-def test_a_leader_that_is_gone_promotes_a_joiner_with_its_lease() -> None:
+def test_an_interrupted_leader_hands_its_lease_to_one_joiner() -> None:
     class GoneError(BaseException):
         pass
 
@@ -602,7 +604,7 @@ def test_a_leader_that_is_gone_promotes_a_joiner_with_its_lease() -> None:
     assert other.outcome == (8, CacheStatus.MISS, CacheDetail.JOINED)
 
 
-def test_a_promoted_joiner_that_is_gone_promotes_the_next_or_gives_the_lease_back() -> None:
+def test_an_interrupted_joiner_hands_the_lease_to_the_next_and_the_last_releases_it() -> None:
     leader = Script()
     leader.answer(Granted(LEASE))
     joiner, other = Script(leader.flights), Script(leader.flights)
@@ -621,7 +623,7 @@ def test_a_promoted_joiner_that_is_gone_promotes_the_next_or_gives_the_lease_bac
 @pytest.mark.parametrize(
     "result", [Granted(LEASE), Stale(entry(), LEASE), Unavailable("x"), Moved()]
 )
-def test_a_caller_that_is_gone_during_its_lookup_gives_the_lease_back(result: LookupAnswer) -> None:
+def test_a_caller_cancelled_during_its_lookup_releases_its_lease(result: LookupAnswer) -> None:
     caller = Script()
     release = caller.fail(CallerGoneError(result))
 
@@ -629,7 +631,7 @@ def test_a_caller_that_is_gone_during_its_lookup_gives_the_lease_back(result: Lo
     assert release.lease.token == caller.call.token
 
 
-def test_a_generator_that_asks_for_its_own_key_generates_alone() -> None:
+def test_a_generator_that_asks_for_its_own_key_does_not_wait_for_itself() -> None:
     caller = Script()
     generate = caller.answer(Granted(LEASE))
     inner = Script(caller.flights, within=(generate.flight,))
@@ -653,7 +655,7 @@ def test_a_value_that_is_not_stored_is_not_shared() -> None:
     assert joiner.answer() == Generate(None, KEYS, None)
 
 
-def test_a_leaseless_run_is_shared_by_those_who_were_looking_up_meanwhile() -> None:
+def test_a_run_without_a_lease_is_shared_by_callers_whose_lookups_fail_meanwhile() -> None:
     one = Script()
     other = Script(one.flights)
     one.answer(Unavailable("x"))
@@ -1017,14 +1019,16 @@ def test_the_model_finds_a_mutant_that_waits_for_ever(mutant: dict[str, Any]) ->
     ],
     ids=str,
 )
-def test_a_mutant_returns_what_was_invalidated(mutant: dict[str, Any], processes: int) -> None:
+def test_the_model_finds_a_mutant_that_returns_what_was_invalidated(
+    mutant: dict[str, Any], processes: int
+) -> None:
     _, wrong = explore(worlds(processes=processes, **mutant))
 
     assert wrong is not None
     assert "older than its beginning" in wrong
 
 
-def test_the_walk_notices_a_flight_that_loses_its_waiters() -> None:
+def test_the_model_finds_a_mutant_that_loses_its_waiters() -> None:
     class Forgetful(Flights):
         def settle(self, flight: Flight, outcome: Landing, *, early: Landing | None = None) -> None:
             flight.waiters.clear()
@@ -1036,7 +1040,7 @@ def test_the_walk_notices_a_flight_that_loses_its_waiters() -> None:
     assert "waits for ever" in wrong
 
 
-def test_one_more_caller_than_may_wait_generates_alone_until_another_has_its_outcome() -> None:
+def test_a_caller_above_max_waiting_generates_unstored_until_another_stops_waiting() -> None:
     flights = new_flights(max_waiting=1)
     leader = Script(flights)
     leader.answer(Granted(LEASE))
@@ -1058,7 +1062,7 @@ def test_one_more_caller_than_may_wait_generates_alone_until_another_has_its_out
     assert isinstance(Script(flights).request, Join), "whoever is gone waits no longer"
 
 
-def test_one_more_caller_than_may_wait_for_another_process_looks_once_more_and_generates() -> None:
+def test_a_caller_above_max_waiting_for_another_process_looks_up_once_more_and_generates() -> None:
     flights = new_flights(max_waiting=1)
     watching, waiting, crowded = (Script(flights) for _ in range(3))
     assert isinstance(watching.answer(Held()), Pause)
@@ -1078,7 +1082,7 @@ def test_one_more_caller_than_may_wait_for_another_process_looks_once_more_and_g
     assert isinstance(next_waiting.answer(Held()), Join), "nobody waits any more"
 
 
-def test_a_run_more_than_the_table_holds_is_not_joined_and_stored_all_the_same() -> None:
+def test_a_run_above_max_flights_is_not_joined_but_stored() -> None:
     flights = new_flights(max_flights=1)
     flights.open("another", leased=True)
     leader, other = Script(flights), Script(flights)

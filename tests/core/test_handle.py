@@ -121,7 +121,7 @@ async def test_closing_closes_every_connection(
     await eventually(lambda: connections(raw_valkey) == 0)
 
 
-async def test_closing_one_of_two_caches_leaves_the_other_whole_and_nothing_behind(
+async def test_closing_one_of_two_caches_leaves_the_other_usable_and_closing_both_no_connection(
     valkey_url: str,
     raw_valkey: Any,
     eventually: Eventually,
@@ -250,7 +250,7 @@ print("well")
 
 
 @pytest.mark.parametrize("where", ["threads", "running loop"])
-def test_a_fork_works_on_both_sides_and_takes_no_connection_from_its_parent(
+def test_after_a_fork_parent_and_child_each_use_connections_of_their_own(
     valkey_url: str, raw_valkey: Any, where: str
 ) -> None:
     before = raw_valkey.info("stats")["total_connections_received"]

@@ -235,7 +235,7 @@ async def test_an_invalidation_before_the_first_entry_is_not_lost(
     assert (await cache.remember(["a"], 60, database.quick, tags=["t"])).value == "new"
 
 
-async def test_an_invalidation_of_another_tag_invalidates_nothing_else(
+async def test_an_invalidation_of_similar_tags_and_of_another_key_leaves_an_entry(
     cache: ResponseCache, face: Any
 ) -> None:
     await face.remember(cache, ["a"], 60, lambda: "kept", tags=["Book:1", "Book"])
@@ -247,7 +247,7 @@ async def test_an_invalidation_of_another_tag_invalidates_nothing_else(
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "kept"
 
 
-async def test_an_invalidation_of_another_tag_while_the_generator_runs_refuses_nothing(
+async def test_an_invalidation_of_another_tag_while_the_generator_runs_does_not_prevent_storing(
     cache: ResponseCache, face: Any
 ) -> None:
     database = Database()
@@ -290,7 +290,7 @@ async def test_an_invalidation_stays_within_its_tenant(
 
 
 @pytest.mark.parametrize("what", INVALIDATIONS)
-async def test_an_invalidation_works_across_caches_and_faces(
+async def test_an_async_or_sync_invalidation_by_another_cache_reaches_a_run_under_way(
     new_cache: Callable[..., ResponseCache], valkey_url: str, face: Any, what: str
 ) -> None:
     one, other = new_cache(valkey_url), new_cache(valkey_url)
@@ -329,7 +329,7 @@ async def test_a_value_committed_between_the_scripts_of_forget_is_not_served(
 
 
 @pytest.mark.parametrize("stands", ["entry", "lease", "nothing"])
-async def test_a_piece_of_a_failed_run_is_stored_only_where_nothing_stands(
+async def test_a_root_field_of_a_failed_run_is_stored_only_where_no_entry_and_no_lease_is(
     cache: ResponseCache, raw: Any, stands: str
 ) -> None:
     tenant = tenant_of(cache)
@@ -354,10 +354,10 @@ async def test_a_piece_of_a_failed_run_is_stored_only_where_nothing_stands(
     assert (found is not None and found.endswith(b"piece")) is (stands == "nothing")
 
 
-async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_store(
+async def test_a_caller_after_an_invalidation_joins_no_run_that_began_while_redis_was_away(
     valkey_cache: ResponseCache, eventually: Eventually
 ) -> None:
-    """The store is away when the run begins, and back when the invalidation is acknowledged."""
+    """Redis does not answer when the run begins, and acknowledges the invalidation later."""
     database = Database()
     driver: Any = driver_of(valkey_cache)
     link = driver.transport._link
@@ -385,10 +385,10 @@ async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_sto
     assert (await later).value == "new", "it asked after the invalidation was acknowledged"
 
 
-async def test_bytes_of_another_write_than_the_checked_one_do_not_count(
+async def test_bytes_of_another_write_than_the_checked_one_are_not_served(
     cache: ResponseCache, raw: Any
 ) -> None:
-    """As when the entry is replaced between its check and its reading."""
+    """The entry may be replaced between its check and its reading."""
     database = Database()
     await cache.remember(["a"], 60, database.quick, tags=["t"])
     invalidated = raw.get(tenant_of(cache).keys(["a"]).entry)
@@ -488,7 +488,7 @@ async def test_an_invalidation_that_the_server_refuses_raises(
         await face.invalidate(cache, "t")
 
 
-async def test_the_tag_table_is_bounded_and_its_bound_fails_closed(
+async def test_the_tag_table_is_bounded_and_its_overflow_makes_older_entries_misses(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, max_tags=1000)
@@ -506,7 +506,7 @@ async def test_the_tag_table_is_bounded_and_its_bound_fails_closed(
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "new"
 
 
-async def test_when_tags_are_dropped_younger_entries_stay(
+async def test_an_overflow_of_the_tag_table_keeps_younger_entries(
     new_cache: Callable[..., ResponseCache], url: str, face: Any
 ) -> None:
     cache = new_cache(url, max_tags=1000)
@@ -521,7 +521,7 @@ async def test_when_tags_are_dropped_younger_entries_stay(
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
 
 
-async def test_a_generator_that_runs_while_the_table_overflows_is_refused(
+async def test_a_value_generated_while_the_tag_table_overflows_is_not_stored(
     new_cache: Callable[..., ResponseCache], url: str
 ) -> None:
     cache = new_cache(url, max_tags=1000)
@@ -535,7 +535,7 @@ async def test_a_generator_that_runs_while_the_table_overflows_is_refused(
     assert cache.remember_sync(["a"], 60, generate, tags=["t"]).detail is CacheDetail.REFUSED
 
 
-async def test_every_key_is_bounded_in_time(cache: ResponseCache, face: Any, raw: Any) -> None:
+async def test_every_key_in_redis_has_an_expiry(cache: ResponseCache, face: Any, raw: Any) -> None:
     seen: list[int] = []
 
     def generate() -> str:
@@ -576,7 +576,7 @@ async def test_a_tag_table_expires_soon_after_the_last_entry_that_it_guards(
     assert 10_000 < raw.pttl(table) <= 10_000 + 5 * 60 * 1000
 
 
-async def test_a_tag_table_lives_as_long_as_a_generation(
+async def test_the_expiry_of_a_tag_table_is_extended_while_a_generator_runs(
     new_cache: Callable[..., ResponseCache], url: str, raw_of: Any, eventually: Eventually
 ) -> None:
     cache = new_cache(url, lease=0.3)

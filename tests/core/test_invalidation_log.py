@@ -25,7 +25,7 @@ OTHERS: list[tuple[Any, ...]] = [
 
 
 @pytest.mark.parametrize("before", [[], *([each] for each in CONCERNING)])
-def test_what_was_read_is_outdated_by_the_invalidations_since_that_concern_it(
+def test_a_read_is_outdated_by_later_invalidations_that_concern_it_and_by_no_others(
     before: list[tuple[Any, ...]],
 ) -> None:
     every = [*CONCERNING, *OTHERS]
@@ -40,7 +40,7 @@ def test_what_was_read_is_outdated_by_the_invalidations_since_that_concern_it(
         assert log.concerns(KEYS, TAGS, ticket) is is_concerned, since
 
 
-def test_what_was_read_before_more_invalidations_than_are_kept_is_outdated() -> None:
+def test_a_read_is_outdated_once_more_invalidations_follow_than_the_log_keeps() -> None:
     log = InvalidationLog()
     ticket = log.ticket()
     for _ in range(_MOST):

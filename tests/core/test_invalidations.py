@@ -44,7 +44,7 @@ async def heard(tags: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("slots", [1, 3])
-async def test_an_invalidation_is_of_every_slot(
+async def test_an_invalidation_of_tags_a_key_or_everything_has_an_effect_for_every_slot(
     new_cache: Callable[..., ResponseCache], slots: int
 ) -> None:
     cache = new_cache("memory://", slots_per_tenant=slots, on_invalidate=heard)
@@ -98,11 +98,13 @@ async def test_an_invalidation_is_of_every_slot(
     assert tags.tables == entry.tables == everything.tables == tables
 
 
-async def test_no_names_are_kept_for_nobody(memory_cache: ResponseCache) -> None:
+async def test_names_of_tags_are_not_kept_without_on_invalidate(
+    memory_cache: ResponseCache,
+) -> None:
     assert memory_cache._invalidations.of_tags(["Book"], queued=True).names == ()
 
 
-def test_a_tag_is_named_in_the_message_about_it(memory_cache: ResponseCache) -> None:
+def test_the_error_about_a_wrong_tag_names_its_position(memory_cache: ResponseCache) -> None:
     with pytest.raises(TypeError, match=r"^tags\[1\] .*invalidate\("):
         memory_cache._invalidations.of_tags(["Book", 5], queued=False)  # type: ignore[list-item] # wrongly
 
@@ -136,7 +138,7 @@ async def invalidate(cache: ResponseCache, face: Any, what: str) -> None:
 async def test_an_invalidation_stamps_several_slots_twice(
     new_cache: Callable[..., ResponseCache], face: Any, what: str, slots: int
 ) -> None:
-    """What was recorded from parts that were read before the first pass is caught by the second."""
+    """A response that was made of parts from before the first pass is reached by the second pass."""
     cache = new_cache("memory://", slots_per_tenant=slots)
     await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
     store = put_between(cache, face)
@@ -148,7 +150,7 @@ async def test_an_invalidation_stamps_several_slots_twice(
 
 @pytest.mark.combined
 @pytest.mark.parametrize("what", ["tags", "key", "clear"])
-async def test_an_invalidation_that_redis_does_not_take_is_queued_or_raised(
+async def test_when_redis_fails_invalidations_by_tag_and_clear_are_queued_and_forget_raises(
     new_cache: Callable[..., ResponseCache],
     face: Any,
     what: str,
@@ -186,7 +188,7 @@ async def test_an_invalidation_that_redis_does_not_take_is_queued_or_raised(
     assert told == [("t", "u") if what == "tags" else ("*",)]
 
 
-async def test_while_one_is_pending_others_are_queued_without_a_try(
+async def test_while_an_invalidation_is_pending_others_are_queued_without_a_try(
     new_cache: Callable[..., ResponseCache],
     face: Any,
     eventually: Eventually,
@@ -211,7 +213,7 @@ async def test_while_one_is_pending_others_are_queued_without_a_try(
 
 @pytest.mark.combined
 @pytest.mark.parametrize("what", ["tags", "key", "clear"])
-async def test_an_invalidation_that_one_slot_does_not_take_is_not_taken(
+async def test_an_invalidation_that_one_slot_refuses_is_raised_or_replayed_for_every_slot(
     new_cache: Callable[..., ResponseCache], face: Any, what: str, eventually: Eventually
 ) -> None:
     cache = new_cache("memory://", slots_per_tenant=2)

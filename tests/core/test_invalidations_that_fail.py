@@ -151,7 +151,7 @@ async def test_an_invalidation_pauses_between_its_tries_and_raises_at_its_deadli
     assert [facts_of(each)["error.type"] for each in ours(caplog.records)] == [SILENT.error_type]
 
 
-async def test_what_redis_will_never_take_is_tried_once(make: Make, face: Any) -> None:
+async def test_an_invalidation_that_redis_forbids_is_tried_once(make: Make, face: Any) -> None:
     cache, store = make(invalidate_deadline=20)
     store.failure = FORBIDDEN
     with pytest.raises(CacheStoreError):
@@ -165,7 +165,7 @@ async def test_a_ping_has_the_deadline_of_invalidations(make: Make, face: Any) -
     assert store.deadlines == [7]
 
 
-async def test_a_queued_invalidation_is_tried_no_longer_once_another_is_pending(
+async def test_a_queued_invalidation_stops_its_tries_once_another_is_pending(
     make: Make, face: Any, eventually: Eventually, soon: None
 ) -> None:
     cache, store = make(invalidate_deadline=20)
@@ -388,7 +388,7 @@ async def test_closing_waits_for_an_invalidation_whose_caller_was_cancelled(
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
-async def test_an_invalidation_that_fails_without_its_caller_is_logged_once_in_a_while(
+async def test_an_invalidation_that_fails_after_its_caller_was_cancelled_is_logged_once_per_interval(
     make: Make, face: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache, store = make(invalidate_deadline=0.02)
@@ -421,7 +421,7 @@ async def test_an_invalidation_that_fails_without_its_caller_is_logged_once_in_a
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
-async def test_an_invalidation_that_ends_with_its_loop_raises_in_no_callback(
+async def test_an_invalidation_cancelled_with_its_event_loop_raises_in_no_callback(
     make: Make, face: Any
 ) -> None:
     complaints: list[dict[str, Any]] = []
@@ -442,7 +442,7 @@ async def test_an_invalidation_that_ends_with_its_loop_raises_in_no_callback(
 
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
-async def test_an_answer_that_comes_late_and_in_time_counts(make: Make, face: Any) -> None:
+async def test_a_slow_answer_within_the_deadline_counts(make: Make, face: Any) -> None:
     cache, store = make(invalidate_deadline=20)
     store.holds = True
     asyncio.get_running_loop().call_later(2 * OWN_LAG, store.go_on)

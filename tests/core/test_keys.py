@@ -67,14 +67,14 @@ def test_a_digest_is_160_bits_in_harmless_characters(parts: list[str]) -> None:
 
 
 @given(st.lists(ANY_TEXT, max_size=5))
-def test_tags_are_hashed_each_for_itself_in_a_stable_order(tags: list[str]) -> None:
+def test_each_tag_has_a_digest_of_its_own_in_a_stable_order(tags: list[str]) -> None:
     assert tag_digests(tags) == tag_digests(list(reversed(tags)) * 2)
     assert len(tag_digests(tags)) == len(set(tags))
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{16}", each) for each in tag_digests(tags))
 
 
 @given(st.lists(ANY_TEXT.filter(bool), max_size=3), PARTS)
-def test_the_three_keys_share_one_hash_tag(tenants: list[str], parts: list[str]) -> None:
+def test_entry_lease_and_tag_table_share_one_hash_tag(tenants: list[str], parts: list[str]) -> None:
     keyspace = Keyspace("ledger:v2", tuple(tenants))
     keys = keyspace.keys(parts)
 
@@ -93,7 +93,7 @@ def test_different_tenants_have_different_namespaces(one: list[str], other: list
 
 
 @given(st.lists(ANY_TEXT.filter(bool), max_size=3), ANY_TEXT.filter(bool))
-def test_the_keys_of_a_tenant_within_another_have_the_path_of_both(
+def test_the_keys_of_a_nested_tenant_depend_on_the_whole_path(
     tenants: list[str], last: str
 ) -> None:
     narrowed = Keyspace("p", tenants).narrowed(last)
@@ -101,7 +101,7 @@ def test_the_keys_of_a_tenant_within_another_have_the_path_of_both(
     assert repr(last) not in repr(narrowed)
 
 
-async def test_nothing_that_a_user_typed_stands_in_the_store(
+async def test_no_tenant_key_part_or_tag_is_readable_in_redis(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
     tenant = cache.for_tenant("hunter2-tenant")
@@ -145,7 +145,9 @@ def test_keys_are_those_of_earlier_releases() -> None:
 
 
 @pytest.mark.parametrize("tenant", [None, 1.5, True, b"a", ["a"], object()])
-def test_a_tenant_is_a_string_an_int_or_a_uuid(memory_cache: ResponseCache, tenant: Any) -> None:
+def test_a_tenant_that_is_no_string_int_or_uuid_is_refused(
+    memory_cache: ResponseCache, tenant: Any
+) -> None:
     with pytest.raises(CacheConfigurationError, match="pass a string, an int or a UUID"):
         memory_cache.for_tenant(tenant)
 
@@ -155,7 +157,7 @@ def test_an_empty_tenant_is_refused(memory_cache: ResponseCache) -> None:
         memory_cache.for_tenant("")
 
 
-def test_a_uuid_is_a_tenant(memory_cache: ResponseCache) -> None:
+def test_a_uuid_and_its_text_are_the_same_tenant(memory_cache: ResponseCache) -> None:
     tenant = UUID("12345678123456781234567812345678")
     memory_cache.for_tenant(tenant).remember_sync(["a"], 60, lambda: "kept")
 

@@ -79,7 +79,7 @@ async def test_a_smaller_value_is_compressed_at_once(
     assert compressing.threads == [threading.get_ident()]
 
 
-async def test_the_event_loop_goes_on_while_a_large_value_is_compressed(
+async def test_other_calls_are_answered_while_a_large_value_is_compressed(
     valkey_cache: ResponseCache, compressing: Compressing, eventually: Eventually
 ) -> None:
     compressing.go_on.clear()
@@ -169,7 +169,7 @@ async def test_large_values_are_compressed_in_one_thread(
     assert len(set(compressing.threads)) == 1
 
 
-def test_a_small_value_beside_a_marker_is_passed_on_at_once() -> None:
+def test_a_small_value_that_is_stored_with_its_marker_is_not_handed_to_a_thread() -> None:
     keys = Keyspace("test").keys(["a"])
     value, marker = ValueRecording(b"small", 1000), ValueRecording(b"{}", 1000, meta=MARKER)
     lease = Lease("token", "epoch", 1)
@@ -220,7 +220,7 @@ async def test_closing_ends_the_thread_that_compresses(
     assert is_there(), "a cache that is used again has another thread"
 
 
-async def test_a_large_value_is_let_go_when_it_is_stored(
+async def test_a_large_value_is_freed_from_memory_once_it_is_stored(
     valkey_cache: ResponseCache, eventually: Eventually
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)

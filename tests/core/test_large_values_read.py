@@ -87,7 +87,7 @@ async def test_a_smaller_value_is_unpacked_at_once(
     assert unpacking.threads == [threading.get_ident()]
 
 
-async def test_the_event_loop_goes_on_while_a_large_value_is_unpacked(
+async def test_other_calls_are_answered_while_a_large_value_is_unpacked(
     valkey_cache: ResponseCache, unpacking: Unpacking, eventually: Eventually
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)
@@ -102,7 +102,7 @@ async def test_the_event_loop_goes_on_while_a_large_value_is_unpacked(
     assert (await reading).value == LARGE_TEXT
 
 
-async def test_lookups_beside_that_of_a_large_value_are_answered(
+async def test_lookups_sent_together_with_that_of_a_large_value_are_answered(
     valkey_cache: ResponseCache, unpacking: Unpacking
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)
@@ -118,7 +118,7 @@ async def test_lookups_beside_that_of_a_large_value_are_answered(
 
 
 @pytest.mark.parametrize("local_bytes", [0, 10_000_000])
-async def test_an_invalidation_while_a_large_value_is_unpacked_ends_its_entry(
+async def test_an_invalidation_while_a_large_value_is_unpacked_is_not_lost(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     unpacking: Unpacking,
@@ -141,7 +141,7 @@ async def test_an_invalidation_while_a_large_value_is_unpacked_ends_its_entry(
     assert (await reading.remember(["a"], 60, other)).value == "other"
 
 
-async def test_a_caller_that_is_cancelled_while_its_large_value_is_unpacked_leaves_nothing(
+async def test_a_caller_that_is_cancelled_while_its_large_value_is_unpacked_leaves_no_lease(
     valkey_cache: ResponseCache, unpacking: Unpacking, eventually: Eventually, raw_valkey: Any
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)

@@ -141,7 +141,7 @@ def test_a_lazy_tenant_is_the_tenant_behind_it(
         assert again.value == "kept"
 
 
-def test_lazy_tenants_with_one_text_are_two_tenants(
+def test_lazy_tenants_whose_str_is_equal_are_told_apart(
     memory_cache: ResponseCache, lazy: Callable[[object], Any]
 ) -> None:
     one, other = (memory_cache.for_tenant(lazy(Alike(each))) for each in ("one", "other"))
@@ -150,7 +150,7 @@ def test_lazy_tenants_with_one_text_are_two_tenants(
 
 
 @pytest.mark.parametrize("value", [None, True, 1.5], ids=repr)
-def test_a_lazy_tenant_that_is_none_is_refused(
+def test_a_lazy_tenant_of_a_wrong_type_or_empty_is_refused(
     memory_cache: ResponseCache, lazy: Callable[[object], Any], value: object
 ) -> None:
     with pytest.raises(
@@ -208,7 +208,9 @@ def test_a_lazy_part_that_is_no_string_is_refused(
 
 
 @pytest.mark.parametrize("check", [checked_key_parts, lambda v: checked_strings(v, "tags", "[]")])
-def test_strings_are_handed_on_as_plain_strings(check: Callable[[Any], tuple[str, ...]]) -> None:
+def test_key_parts_of_subclasses_of_str_become_plain_strings(
+    check: Callable[[Any], tuple[str, ...]],
+) -> None:
     checked = check([Alike("a"), Colour.RED, SimpleLazyObject(lambda: Alike("b"))])
     assert checked == ("a", "red", "b")
     assert {type(each) for each in checked} == {str}
@@ -259,7 +261,7 @@ def argument_of(argument: object) -> str:
 
 
 @pytest.mark.parametrize("value", ["a", 7, True, None, UUID], ids=repr)
-def test_a_lazy_argument_names_the_call_of_its_value(
+def test_a_lazy_argument_gives_the_key_of_its_value(
     memory_cache: ResponseCache, lazy: Callable[[object], Any], value: object
 ) -> None:
     function = memory_cache.cached(ttl=60)(argument_of)

@@ -51,7 +51,7 @@ async def test_a_hit_in_local_memory_has_value_age_and_ttl(
     assert response.age + response.ttl == pytest.approx(60)
 
 
-async def test_calls_with_less_plain_arguments_get_the_same_hit_in_local_memory(
+async def test_arguments_in_other_forms_get_the_same_hit_in_local_memory(
     local_cache: ResponseCache, face: Any
 ) -> None:
     class Name(str):
@@ -94,7 +94,9 @@ async def test_wrong_arguments_are_refused_also_for_a_hit_in_local_memory(
         await face.remember(local_cache, ["a"], ttl, never, **more)
 
 
-async def test_a_ttl_of_zero_generates_all_the_same(local_cache: ResponseCache, face: Any) -> None:
+async def test_a_ttl_of_zero_generates_although_local_memory_has_the_entry(
+    local_cache: ResponseCache, face: Any
+) -> None:
     await local(local_cache, face, ["a"])
     response = await face.remember(local_cache, ["a"], 0, lambda: "new")
 
@@ -128,7 +130,9 @@ async def test_a_compressed_entry_is_unpacked_once(
     assert size < 1_000
 
 
-async def test_tenants_stay_apart(local_cache: ResponseCache, face: Any) -> None:
+async def test_tenants_share_no_entry_in_local_memory(
+    local_cache: ResponseCache, face: Any
+) -> None:
     await local(local_cache, face, ["a"])
     for tenant in ("one", "two"):
         narrowed = local_cache.for_tenant(tenant)
@@ -174,7 +178,7 @@ async def test_a_part_is_read_from_local_memory_only_if_its_clock_is_that_of_the
     assert found == [detail]
 
 
-async def test_a_part_from_local_memory_invalidates_the_whole(
+async def test_an_invalidation_of_a_part_from_local_memory_invalidates_the_whole(
     local_cache: ResponseCache, face: Any
 ) -> None:
     await local(local_cache, face, ["part"], tags=["t"])
@@ -209,7 +213,7 @@ async def test_local_memory_is_not_read_while_an_invalidation_is_pending(
     assert (response.value, response.detail) == ("new", CacheDetail.INVALIDATION_PENDING)
 
 
-async def test_local_memory_is_used_for_as_long_as_the_server_answers_pings(
+async def test_the_heartbeat_of_local_memory_is_heard_again_and_again(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, eventually: Eventually
 ) -> None:
     cache = new_cache(url, local_bytes=1_000_000, local_max_lag=0.4)
@@ -237,7 +241,7 @@ class Impostor(str):
         return hash("a")
 
 
-def test_a_part_that_claims_to_be_another_does_not_get_its_keys() -> None:
+def test_a_key_part_that_claims_to_equal_another_gets_keys_of_its_own() -> None:
     keyspace = Keyspace("test")
 
     assert keys_of(keyspace, [Impostor("b")]) == keys_of(keyspace, ["b"])
@@ -245,7 +249,7 @@ def test_a_part_that_claims_to_be_another_does_not_get_its_keys() -> None:
 
 
 @given(st.lists(st.text()), st.sampled_from([list, tuple]), st.integers(1, 3))
-def test_remembered_keys_are_those_that_the_parts_name(
+def test_memoized_keys_equal_keys_that_are_computed_anew(
     parts: list[str], kind: Callable[[list[str]], Any], slots_per_tenant: int
 ) -> None:
     for keyspace in (
@@ -257,7 +261,7 @@ def test_remembered_keys_are_those_that_the_parts_name(
 
 
 @pytest.mark.usefixtures("older")  # the collector is asked many times
-async def test_a_subscription_keeps_no_context_of_a_request(
+async def test_a_subscription_keeps_no_context_variable_of_the_request_that_began_it(
     new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
 ) -> None:
     hurried = {"read_deadline": 1, "connect_deadline": 1}  # until then, timers keep it as well

@@ -44,7 +44,7 @@ def lines() -> dict[str, ast.Call]:
     return found
 
 
-def test_every_line_of_the_core_puts_something_in_its_text_and_in_extra() -> None:
+def test_every_log_line_of_the_core_has_a_value_in_its_text_and_in_extra() -> None:
     found = lines()
     assert len(found) > 10
     for where, line in found.items():
@@ -183,7 +183,7 @@ def test_an_interval_counts_the_failures_that_it_does_not_log(
     assert (later.number, later.words) == (4, ", 4 failures in the last 12 seconds")
 
 
-async def test_a_refresh_of_a_field_that_failed_names_the_field(
+async def test_the_log_line_of_a_failed_refresh_names_the_field(
     memory_cache: ResponseCache, raw_of: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     subject = Subject("test", "field", field="Query.accounts")
@@ -207,7 +207,7 @@ async def test_a_refresh_of_a_field_that_failed_names_the_field(
     assert SECRET not in caplog.text
 
 
-async def test_a_value_that_is_returned_unstored_says_why(
+async def test_the_log_line_of_a_value_that_cannot_be_stored_says_why(
     new_cache: Callable[..., ResponseCache], face: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = new_cache("memory://", strict=False)
@@ -223,7 +223,7 @@ async def test_a_value_that_is_returned_unstored_says_why(
     assert SECRET not in caplog.text
 
 
-async def test_an_invalidation_that_failed_unseen_names_the_error_behind_it(
+async def test_the_log_line_of_an_invalidation_whose_caller_was_cancelled_names_its_error(
     memory_cache: ResponseCache, eventually: Eventually, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun = asyncio.Event()

@@ -62,11 +62,13 @@ def answer(look: Lookup, *words: Any, stored: Any = STORED) -> Any:
         (("held", "-", "0", "e", "9"), Held()),
     ],
 )
-def test_each_state_has_its_answer(words: tuple[str, ...], expected: object) -> None:
+def test_each_state_in_a_scripts_reply_becomes_an_answer(
+    words: tuple[str, ...], expected: object
+) -> None:
     assert answer(lookup(), *words) == expected
 
 
-def test_a_refusal_and_a_state_that_nobody_knows_say_what_is_wrong() -> None:
+def test_a_refusal_and_an_unknown_state_say_what_is_wrong() -> None:
     refused = answer(lookup(), "refused", "-", "0", "OOM", "0")
     unknown = answer(lookup(), "another", "-", "0", "e", "9")
     assert (refused, refused.trouble) == (NoLease(), Trouble.FULL)
@@ -91,7 +93,7 @@ def test_bytes_count_only_if_they_are_those_of_the_checked_write(
 
 @pytest.mark.parametrize("state", ["granted", "refresh"])
 @pytest.mark.parametrize("epoch", NOT_EPOCHS)
-def test_no_lease_is_taken_with_an_epoch_that_no_entry_can_name(state: str, epoch: Any) -> None:
+def test_a_lease_with_a_malformed_epoch_is_a_failure(state: str, epoch: Any) -> None:
     said = answer(lookup(), state, "w", "45000", epoch, "9")
     assert said == Unavailable("malformed_epoch")
     assert said.trouble is Trouble.NONSENSE
@@ -134,7 +136,7 @@ def reads(effect: Effect[Any]) -> list[Any]:
     return [keys for name, keys, _ in effect.calls() if name == READ]
 
 
-def test_what_was_read_is_known_to_the_next_lookup() -> None:
+def test_an_entry_that_was_read_is_not_fetched_by_the_next_lookup() -> None:
     confirmed: Bounded[str, KnownEntry] = Bounded(1_000_000)
     first = lookup(confirmed=confirmed)
     assert (reads(first), first.wish) == ([[KEYS.entry]], "token 1000 0.0 - - 0")
@@ -156,7 +158,7 @@ def test_what_was_read_is_known_to_the_next_lookup() -> None:
     ],
     ids=["value", "tags"],
 )
-def test_what_is_known_has_a_bound_in_bytes(recording: ValueRecording) -> None:
+def test_known_entries_are_bounded_in_bytes(recording: ValueRecording) -> None:
     stored = encode(recording, write_id="w", epoch="e", clock=1)
     for most, count in ((80_000, 0), (100_000, 1)):  # one takes an eighth at most
         confirmed: Bounded[str, KnownEntry] = Bounded(most)
@@ -165,7 +167,7 @@ def test_what_is_known_has_a_bound_in_bytes(recording: ValueRecording) -> None:
 
 
 @pytest.mark.parametrize("state", ["granted", "held", "refused", "fresh"])
-def test_an_entry_that_counts_no_more_is_not_known_to_the_next_lookup(state: str) -> None:
+def test_an_entry_that_is_no_longer_valid_is_dropped_from_the_known_entries(state: str) -> None:
     confirmed, _ = known()
     said = lookup(confirmed=confirmed).interpret([[state, "other", "1000", "e", "10"]])
     assert not isinstance(said, Fresh)
@@ -181,7 +183,7 @@ def test_an_entry_that_another_lookup_has_read_meanwhile_stays_known() -> None:
     assert confirmed.get(KEYS.entry) is newer
 
 
-def test_an_entry_that_could_not_be_rebuilt_is_named_and_known_no_more() -> None:
+def test_an_entry_that_could_not_be_rebuilt_is_rejected_and_fetched_again() -> None:
     confirmed, _ = known()
     again = lookup(confirmed=confirmed, rejected="w")
     assert len(confirmed) == 0
@@ -201,7 +203,7 @@ def test_a_lookup_that_is_printed_shows_no_token_and_no_value() -> None:
 # -- The clock -----------------------------------------------------------------------------------------------
 
 
-def test_a_clock_is_read_where_no_entry_is() -> None:
+def test_a_clock_is_read_without_the_key_of_an_entry() -> None:
     clock = ReadClock("table", token="token")
     assert (clock.wish, ReadClock("table", True, "token").wish) == ("", "token 1 0 - - 0")
     (_, keys, _), (_, read, _) = clock.calls()
@@ -214,7 +216,7 @@ def test_a_clock_is_read_where_no_entry_is() -> None:
 # -- Several at once -----------------------------------------------------------------------------------------
 
 
-def test_lookups_of_one_run_get_their_own_answers() -> None:
+def test_lookups_of_one_script_get_their_own_answers() -> None:
     confirmed, _ = known()
     others = [Lookup(SPACE.keys([name]), 1_000, token=name) for name in "bc"]
     together = Lookups(others[0], lookup(confirmed=confirmed))

@@ -112,7 +112,7 @@ async def busy(connection: Any, seconds: float, raw: Any) -> None:
 def test_an_answer_that_came_while_the_loop_was_busy_counts(
     new_loop: Callable[[], Any], valkey_url: str, raw_valkey: Any
 ) -> None:
-    """And so does that of the batch that waited for its connection."""
+    """So does the answer of the batch that waited for the same connection."""
 
     async def main() -> None:
         async with ResponseCache.from_url(
