@@ -83,7 +83,7 @@ class AsyncWaiter:
             self.future.set_result(None)
 
     async def woken(self, seconds: float) -> None:
-        """Wait until the caller is woken, but no longer than this."""
+        """Wait until the caller is woken, but no longer than these seconds."""
         timer = self.future.get_loop().call_later(seconds, self.wake)
         try:
             await self.future
@@ -274,12 +274,12 @@ class AsyncDriver:
         return answer
 
     def _leave(self, flow: Flow[Any], answer: "asyncio.Future[Any]") -> None:
-        """Stop waiting for the answer."""
+        """Stop waiting for the answer, because the caller is gone; the flow still receives it."""
         if not answer.cancel() and not answer.cancelled():
             self._close(flow, CallerGoneError(answer.result()))
 
     def _submit(self, effect: Effect[R], then: Callable[[R], None], subject: Subject) -> None:
-        """Perform another effect than a lookup, and measure it when it has ended."""
+        """Perform an effect that is no lookup, and measure it. A commit or release also wakes waiting callers."""
         settings = self._settings
         started_ns = time.time_ns() if settings.observer.listening() else 0
         context = contextvars.copy_context() if started_ns else None
@@ -370,7 +370,7 @@ class AsyncDriver:
     # -- Ends --------------------------------------------------------------------------------------
 
     def _close(self, flow: Flow[Any], error: BaseException) -> None:
-        """Run a flow to its end without its caller."""
+        """Run a flow to its end without its caller: raise the error in it, and perform its changes to leases."""
         finish(flow, error, self._housekeeping.ask)
 
     def _hold(self, future: "asyncio.Future[Any]") -> None:

@@ -41,7 +41,7 @@ class AsyncHousekeeping:
         recoveries.listen(self)
 
     def ask(self, effect: Effect[Any]) -> None:
-        """Perform an effect, unless a flow is dropped after its event loop has ended."""
+        """Perform an effect in the background. Ignore it outside of the event loop, where a dropped flow may end."""
         if running_loop() is self._loop:
             self._try(LeaseTries(effect, self._lease))
 
@@ -53,8 +53,8 @@ class AsyncHousekeeping:
             effects: The effects.
             every: Seconds before the first time and between two times.
         """
-        # Not in the context of the caller, which holds what it generates: a timer refers to itself through
-        # what it calls, and goes only when the garbage collector comes by.
+        # A context of its own: a timer refers to itself, so only the garbage collector frees it, and the context of
+        # the caller would keep alive what the caller generates.
         context = contextvars.Context()
         timer: asyncio.TimerHandle
 

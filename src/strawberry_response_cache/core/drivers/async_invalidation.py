@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 
 class AsyncInvalidation:
-    """Performs invalidations until they succeed or have failed for good."""
+    """Tries invalidations until they succeed or their deadline ends, and replays the queued ones."""
 
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
         self._transport = transport
@@ -40,7 +40,7 @@ class AsyncInvalidation:
         self._unseen = Interval()
 
     async def hold(self, invalidate: Coroutine[Any, Any, None]) -> None:
-        """Complete an invalidation even if the caller is cancelled; its failure is logged then."""
+        """Complete an invalidation, even if the caller is cancelled: then log its failure, if it fails."""
         task = asyncio.get_running_loop().create_task(invalidate)
         self._trying.add(task)
         task.add_done_callback(self._trying.discard)
@@ -75,7 +75,7 @@ class AsyncInvalidation:
     async def invalidate(
         self, effect: Effect[Unavailable | None], why_pending: Callable[[], Unavailable | None]
     ) -> Unavailable | None:
-        """Try one effect of an invalidation until it succeeds or its deadline ends.
+        """Try one effect of an invalidation until it succeeds, its deadline ends, or another try is useless.
 
         Args:
             effect: The effect.
@@ -146,7 +146,7 @@ class AsyncInvalidation:
             await asyncio.sleep(REPLAY_INTERVAL)
 
     async def drain(self) -> None:
-        """Wait for running invalidations, then replay the queue a last time."""
+        """Wait for running invalidations. If the queue is being replayed, replay it once more; log what is lost."""
         if self._trying:
             await asyncio.wait(set(self._trying))
         if self._replaying is not None and not self._replaying.done():

@@ -32,7 +32,7 @@ Then: TypeAlias = Callable[[Any], None]
 
 
 _CLOSED: Final = Ask((), lambda _: None, is_sent=True)
-"""That of a batch to which no more lookups are added."""
+"""Stands for the ask of a batch to which no more lookups are added."""
 
 
 @dataclass(eq=False, slots=True)
@@ -90,7 +90,7 @@ class SharedLookups:
         if batch is not None and batch.ask.is_sent:
             batch = None
         key = None
-        # One that rejects an entry has to delete it.
+        # A lookup that rejects an entry is not shared: it has to delete the entry.
         if isinstance(lookup, Lookup) and not lookup.rejected:
             key = keys.lease if lookup.lease_ms else keys.entry
             if batch is not None and (known := batch.shared.get(key)) is not None:
@@ -126,7 +126,7 @@ class SharedLookups:
         return answer
 
     async def find_all(self, lookups: Sequence[AnyLookup], subject: Subject) -> list[Any]:
-        """Look up together, outside of any flow.
+        """Perform lookups together, outside of any flow, and return their answers; they count as one call.
 
         Args:
             lookups: At least one.

@@ -27,7 +27,7 @@ class AsyncPubSub:
             self._backplane.start()
 
     async def sleep(self, seconds: float, lease_key: str) -> None:
-        """Wait until a lease is said to have ended, but no longer than this."""
+        """Wait until a message says that the lease has ended, but no longer than these seconds."""
         self._backplane.start()
         loop = asyncio.get_running_loop()
         sleeper: asyncio.Future[None] = loop.create_future()

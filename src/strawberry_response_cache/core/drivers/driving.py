@@ -43,17 +43,17 @@ OWN_LAG: Final = 0.25
 """Seconds to wait for an invalidation beyond the server's deadline, because the event loop may be busy."""
 
 _REPLAY_SHARE: Final = 0.25
-"""The part of an invalidation's deadline that each try of a queued one has: nobody waits for it, and the
-next one may find a server that is back."""
+"""The part of an invalidation's deadline that each try of a queued one has. A short try is enough: no caller
+waits for it, and another one follows."""
 
 _FIRST_PAUSE: Final = 0.01
-"""Seconds before a lease is given back for the second time."""
+"""Seconds before the second try to invalidate, or to release a lease."""
 _DOUBT: Final = 0.25
 """The shortest pause, in seconds, before checking again whether a late lookup took a lease."""
 _LONGEST_PAUSE: Final = 2.0
 """The longest pause, in seconds, between two tries to release a lease."""
 _STALLS: Final = 3
-"""For how many lives of a lease a server may stall with a lookup in its buffers."""
+"""How long a stalled server may hold a lookup in its buffers before it runs it, in lives of a lease."""
 
 _WITHOUT_NEWS: Final = "local memory is off"
 _WITHOUT_MEMORY: Final = "callers that wait for another process look again after a pause"
@@ -61,7 +61,7 @@ _WITHOUT_MEMORY: Final = "callers that wait for another process look again after
 
 @dataclass(frozen=True, slots=True)
 class DriverSettings:
-    """What a driver is told by its cache.
+    """The settings, counters and callbacks that a cache passes to its drivers.
 
     Attributes:
         cache: The settings of the cache.
@@ -110,7 +110,7 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
 
 
 def listening(settings: DriverSettings, hearers: Hearers) -> Subscription:
-    """Return the channels to listen to, and the functions to call."""
+    """Return the subscription of a driver; lost messages empty its local memory."""
     memory = hearers.memory
 
     def were_lost() -> None:
@@ -248,7 +248,7 @@ class LeaseTries:
 
 
 def counted(settings: DriverSettings, subject: Subject) -> Callable[[CachedResponse[Any]], None]:
-    """Return a function that counts the responses of many keys; the fields of an operation are counted elsewhere."""
+    """Return a function that counts each response of `remember_many`; GraphQL counts those of fields itself."""
     if subject.scope == "value":
         return partial(settings.counters.answered, subject.scope)
     return lambda _: None

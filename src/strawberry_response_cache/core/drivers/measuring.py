@@ -23,7 +23,7 @@ from strawberry_response_cache.core.protocol import (
 )
 
 LOOKUPS: Final = 13
-"""Of so many lookups that succeed, the observer is told of one: a prime, so that it is not always that of one field."""
+"""The observer is told of one in 13 lookups that succeed. A prime, so that it is not always of the same field."""
 
 _OPERATIONS: Final[Mapping[type, StoreOperation]] = {Lookup: "get", Commit: "put"}
 """What the calls of the store are named in metrics."""
@@ -64,7 +64,7 @@ def measure_lookups(
 
     Args:
         settings: The counters and the observer.
-        subjects: The cache or field of each; one without is counted with others.
+        subjects: The cache or field of each; None for a lookup that is not counted here, but together with others.
         results: Their results.
         began: When, in seconds of `time.perf_counter`.
     """
@@ -88,7 +88,7 @@ def _count(
     counted.add(seconds, failed=error is not None)
     if operation == "get" and subject.scope == "field" and error is None:
         settings.counters.field_costs.looked_up(seconds / together)
-    # A histogram of an SDK costs a twentieth of a hit, so of lookups that succeed only a sample is told.
+    # A histogram of an SDK costs a twentieth of a hit, so the observer gets only a sample of successful lookups.
     if operation != "get" or error is not None or counted.successes % LOOKUPS == 1:
         settings.observer.called(subject.name, operation, seconds, error)
 
@@ -135,7 +135,7 @@ def measure_all(
         effects: What was asked.
         results: Their results.
         began: When, in seconds of `time.perf_counter`.
-        started_ns: When, in nanoseconds since 1970; 0 is not observed.
+        started_ns: When, in nanoseconds since 1970; 0 if the observer wants no events.
     """
     ended = [*zip(effects, results, strict=True)]
     lookups = [result for effect, result in ended if isinstance(effect, Lookup)]
@@ -183,7 +183,7 @@ class Pipelined:
         self._context = contextvars.copy_context()
 
     def note(self, result: object) -> None:
-        """Note a result; the last one ends the call."""
+        """Note a result. After the last one, count the call and tell the observer."""
         self._results.append(result)
         if len(self._results) == len(self._lookups):
             self._context.run(
@@ -198,7 +198,10 @@ class Pipelined:
 
 
 class Refreshing:
-    """Tells the observer of a refresh in the background; around its generator, it notes the error."""
+    """Tells the observer that a refresh in the background begins and ends, and the error of its generator.
+
+    It is a context manager around the generator.
+    """
 
     __slots__ = ("_ended", "_error_type")
 
@@ -210,7 +213,7 @@ class Refreshing:
         self._ended = context.run(observer.refreshing, subject) if observer.listening() else None
 
     def __enter__(self) -> None:
-        """The generator begins."""
+        """Do nothing: the refresh began before its generator."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         """Note the error of the generator."""
@@ -244,7 +247,7 @@ def report(
             )
         )
     elif isinstance(effect, Commit):
-        # A marker tells nothing of what is stored with it.
+        # Of values that are stored with a marker, report the values: the marker says nothing about them.
         stored = [each for _, each in effect.beside] or [effect.recording]
         ttl = min(each.ttl_ms for each in stored) / 1000
         size = sum(len(each.payload) for each in stored)

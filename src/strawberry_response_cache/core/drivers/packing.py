@@ -1,4 +1,4 @@
-"""Compresses and unpacks large entries in a thread, so that the event loop goes on meanwhile."""
+"""Compresses and unpacks large entries in a thread, so that the event loop is not blocked meanwhile."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,24 +27,24 @@ class Packing:
         self._running: set[asyncio.Future[Any]] = set()
 
     def pack(self, commit: Commit, then: Callable[[Commit], None]) -> None:
-        """Compress what is stored, if it is large, and pass it on.
+        """Compress the entries of a commit in the thread, if they are large, and pass the commit on.
 
         Args:
-            commit: What is stored.
-            then: Called with it. If no thread can be started, it is compressed when it is sent.
+            commit: The commit.
+            then: Called with the commit. If no thread can be started, sending it compresses the entries.
         """
         if commit.size <= LARGE or (packing := self._start(commit.packed)) is None:
             then(commit)
             return
 
         def packed(done: asyncio.Future[Commit]) -> None:
-            # An error of the thread, such as a lack of memory, is met again where the entry is sent.
+            # After an error in the thread, such as a lack of memory, sending compresses the entries itself.
             then(commit if done.exception() is not None else done.result())
 
         packing.add_done_callback(packed)
 
     def unpack(self, lookups: Lookups, then: Callable[[list[Any]], None]) -> None:
-        """Unpack entries that were read, and pass the answers on.
+        """Unpack entries that were read, in the thread, and pass the answers on.
 
         Args:
             lookups: The lookups, one of which has found a large entry.

@@ -186,7 +186,7 @@ class SyncDriver:
         waiters = [cast("ThreadWaiter", each.waiter) for each in many.joins()]
         for waiter in waiters:
             waiter.event = bell
-        # One that was woken before it had this bell rings no more.
+        # A waiter that was woken before it had this bell does not set it any more, so look at the outcomes first.
         if all(waiter.outcome is None for waiter in waiters):
             with self.pub_sub.ringing(bell, [each.lease_key for each in many.pauses()]):
                 bell.wait(many.seconds_to_wait())
@@ -218,7 +218,10 @@ class SyncDriver:
         return result
 
     def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
-        """Perform effects in as few round trips as their number allows, and report them to the observer."""
+        """Perform effects in as few round trips as their number allows, and report them to the observer.
+
+        After a round trip that the store did not answer, it is not asked for the rest.
+        """
         started_ns = time.time_ns() if self._settings.observer.listening() else 0
         began = time.perf_counter()
         results: list[Any] = []

@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 class SyncInvalidation:
-    """Performs invalidations until they succeed or have failed for good; see `AsyncInvalidation`."""
+    """Tries invalidations until they succeed or their deadline ends, and replays the queued ones."""
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
         self._transport = transport
@@ -35,7 +35,7 @@ class SyncInvalidation:
     def invalidate(
         self, effect: Effect[Unavailable | None], why_pending: Callable[[], Unavailable | None]
     ) -> Unavailable | None:
-        """Try one effect of an invalidation until it succeeds or its deadline ends; see `AsyncInvalidation`."""
+        """Try one effect until it succeeds, its deadline ends, or another try is useless; see `AsyncInvalidation`."""
         tries = Tries(self._settings.cache.invalidate_deadline)
         while True:
             result = self.perform(effect, tries.left)
@@ -82,7 +82,7 @@ class SyncInvalidation:
                 name="response-cache-replay",
                 daemon=True,
             )
-            # Without a thread of its own, each caller tries once.
+            # If no thread can be started, each later caller of the tenant replays the queue once.
             with suppress(RuntimeError):
                 thread.start()
                 self._replaying = thread
@@ -92,7 +92,7 @@ class SyncInvalidation:
             self._stopping.wait(REPLAY_INTERVAL)
 
     def drain(self) -> None:
-        """Replay the queue a last time."""
+        """If the queue is being replayed, replay it once more; log what is lost."""
         with self._lock:
             replaying, self._replaying = self._replaying, None
         if replaying is not None and replaying.is_alive():

@@ -26,14 +26,14 @@ class SyncPubSub:
             self._backplane.start()
 
     def sleep(self, seconds: float, lease_key: str) -> None:
-        """Wait until a lease is said to have ended, but no longer than this."""
+        """Wait until a message says that the lease has ended, but no longer than these seconds."""
         bell = threading.Event()
         with self.ringing(bell, [lease_key]):
             bell.wait(seconds)
 
     @contextmanager
     def ringing(self, bell: threading.Event, lease_keys: Sequence[str]) -> Iterator[None]:
-        """Set an event whenever a message says that one of these leases has ended."""
+        """Set an event when a message says that one of these leases has ended, while the code inside runs."""
         if lease_keys:
             self._backplane.start()
         with self._lock:

@@ -28,7 +28,7 @@ _PASSES: Final = 3
 
 _NOTHING: Final = Letter((), "")
 _NONE: Final = Replies(0)
-"""The replies where nothing was asked."""
+"""The replies of a connection on which no exchange runs."""
 
 _MOST_PASSES: Final = 10_000
 """The most passes of the event loop, after the deadline, that read bytes: 2 GB, or about a second."""
@@ -93,7 +93,7 @@ class StreamConnection(asyncio.Protocol):
         *,
         by_text: bool = False,
     ) -> None:
-        """Send calls; close the connection if it does not answer.
+        """Send calls, and pass on the replies or the error. Without all replies in time, close the connection.
 
         Args:
             calls: What to send.

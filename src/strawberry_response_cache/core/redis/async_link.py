@@ -37,7 +37,7 @@ _URGENT_BATCHES: Final = 2
 """Batches of invalidations in flight at once; later calls share the next batch."""
 
 _MOST_KEYS: Final = 3 * MOST_TOGETHER
-"""Keys that a batch names: a lookup names three, and the slot."""
+"""The most keys in a batch: a lookup has three, and the lookups of a slot have one more together."""
 
 Then = Callable[[Sequence[Any] | BaseException], None]
 """Receives the replies to one ask's calls, or the error. It must not raise."""
@@ -51,8 +51,8 @@ class Ask:
         calls: The calls to send.
         then: Called with the outcome.
         deadline: Seconds for an answer, if it has a deadline of its own.
-        is_taken: Whether a batch has it; then no call may become longer.
-        is_sent: Whether the server may have received it.
+        is_taken: Whether a batch has taken it. From then on, its calls must not be extended.
+        is_sent: Whether the server may have received the calls.
     """
 
     calls: Sequence[StoreCall] = field(repr=False)
@@ -72,9 +72,10 @@ class _CallBatch:
         urgent: Whether it ignores the breaker: it is not turned away, and its outcome does not count there.
         began: When, for the breaker.
         alarm: Rings when it has waited long enough for a connection.
-        is_sent: Whether the server may have heard of it.
-        shares: The replies that each was told.
-        unknown: Whose scripts the server did not know, and are sent once more, by their text.
+        is_sent: Whether the server may have received the calls.
+        shares: For each of the asks, the replies to its calls.
+        unknown: The indexes of asks with a script that the server does not have: they are sent again, with the
+            text of the scripts.
     """
 
     asks: Sequence[Ask]
@@ -231,12 +232,12 @@ class AsyncLink(Link):
         self._end(batch)
 
     def _fail(self, batch: _CallBatch, error: BaseException) -> None:
-        """Note that the server did not answer. Every error here counts as a failure of the store."""
+        """End a batch that the server did not answer. A read counts in the breaker, and waiting reads fail too."""
         waiting: list[Ask] = []
         if not batch.urgent:
             if failures := self._breaker.failed(batch.began):
                 self._changes.opened(failures, error)
-            # Who waited behind this batch would meet the same server.
+            # The calls that wait behind this batch would go to the same server: fail them without asking.
             waiting, self._waiting = self._waiting, []
         self._end(batch, error)
         for ask in waiting:
@@ -292,7 +293,7 @@ class AsyncLink(Link):
         self._fail(batch, error if batch.is_sent else not_sent(error))
 
     def _hand_over(self, connection: AsyncConnection, batch: _CallBatch | None) -> None:
-        """Send a batch that waited on a connection that is free."""
+        """Send a waiting batch on a free connection; None does nothing, the connection stays idle."""
         if batch is not None:
             if batch.alarm is not None:
                 batch.alarm.stop()

@@ -48,7 +48,7 @@ class AsyncServer:
 
     Attributes:
         users: How many drivers use it.
-        recoveries: Who is told when a server answers again.
+        recoveries: The listeners that are called when a server answers again.
     """
 
     def __init__(self, source: ConnectionFactory, settings: CacheSettings) -> None:
@@ -77,7 +77,7 @@ class AsyncServer:
 
     @property
     def has_open_breaker(self) -> bool:
-        """Whether the server is not read now."""
+        """Whether the breaker is open, so that the server is not read."""
         return self._link.has_open_breaker
 
     def sources(self) -> Iterable[ConnectionFactory]:
@@ -113,7 +113,7 @@ class AsyncCluster(ClusterNodes[AsyncLink]):
         self._unrouted: dict[_Parcel, Alarm | None] = {}
         self._learning: asyncio.Task[None] | None = None
         self._is_lost = False
-        # Learning the map belongs to no request, so it keeps no request's context variables alive.
+        # A context of its own: reading the map must not keep the context variables of a request alive.
         self._context = contextvars.Context()
 
     def submit(
@@ -142,7 +142,7 @@ class AsyncCluster(ClusterNodes[AsyncLink]):
         return self._link(node).ask(parcel.calls, answered, deadline=parcel.deadline)
 
     def _stop_waiting(self, parcel: _Parcel) -> None:
-        """End a read that has waited for the map as long as for an answer. Learning the map goes on."""
+        """Fail a read that has waited for the map for ``read_deadline``. The map is still asked for."""
         del self._unrouted[parcel]
         parcel.then(not_sent(TimeoutError()))
 

@@ -55,7 +55,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are turned away."""
+        """Whether the breaker is open: calls are turned away, except one probe at a time."""
         return self._probe_at is not None
 
     def turns_away(self) -> bool:

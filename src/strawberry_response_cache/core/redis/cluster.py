@@ -82,7 +82,7 @@ class SlotMap:
 
 
 def candidates(slots: SlotMap, seeds: Iterable[Node]) -> list[Node]:
-    """Return the nodes to ask for the map: first the known primaries."""
+    """Return the nodes to ask for the map: first the known primaries, then the other seeds."""
     known = slots.primaries()
     return [*known, *(seed for seed in seeds if seed not in known)]
 
@@ -108,7 +108,7 @@ class ClusterNodes(Generic[L]):
 
     @property
     def has_open_breaker(self) -> bool:
-        """Whether a known primary is not read now; links of nodes that have left may linger."""
+        """Whether the breaker of a primary in the map is open. Links to nodes that left the cluster do not count."""
         links = map(self._links.get, self._slots.primaries())
         return any(link is not None and link.has_open_breaker for link in links)
 

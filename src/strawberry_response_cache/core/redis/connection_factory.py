@@ -21,7 +21,7 @@ Remap = Callable[[str, int], tuple[str, int]]
 def never_again(*, asynchronous: bool) -> Any:  # noqa: ANN401 - of either kind
     """Return a retry policy without retries.
 
-    redis-py would retry with pauses of seconds; a cache has to give up within milliseconds.
+    redis-py would retry with pauses of seconds; a cache has to report the failure within milliseconds.
     """
     return (AsyncRetry if asynchronous else Retry)(NoBackoff(), 0)
 

@@ -14,10 +14,11 @@ from strawberry_response_cache.core.redis.connection_factory import ConnectionFa
 from strawberry_response_cache.core.redis.recoveries import Recoveries
 
 _ENOUGH: Final = 2
-"""Round trips that are measured before one is believed."""
+"""How many round trips are measured, at least, before the server is called too far away."""
 
 MOST_TOGETHER: Final = 250
-"""Askers that share a batch: each batch has the deadline to itself, and those of others come between."""
+"""The most lookups or effects in one batch. A batch has a deadline of its own, and between two batches of one
+caller those of others may be sent."""
 
 
 class Link:
@@ -120,7 +121,7 @@ class Distance:
 
 
 class BreakerLog:
-    """Logs that a server is left alone, and that it answers again: at most one pair per interval."""
+    """Logs that a server is not read any more, and that it answers again: at most one pair per interval."""
 
     def __init__(self, server: str, settings: CacheSettings) -> None:
         self._server = server
@@ -129,7 +130,7 @@ class BreakerLog:
         self._is_told = False
 
     def opened(self, failures: int, error: BaseException) -> None:
-        """Log that the server is read no more."""
+        """Log that the server is not read any more, unless such a line was logged just now."""
         self._is_told = self._interval.counted() is not None
         if self._is_told:
             fault = failure(error)
@@ -149,7 +150,7 @@ class BreakerLog:
             )
 
     def closed(self, failures: int) -> None:
-        """Log that the server answers again."""
+        """Log that the server answers again, if `opened` logged that it does not."""
         if self._is_told:
             self._is_told = False
             logger.warning(

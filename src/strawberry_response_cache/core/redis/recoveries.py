@@ -1,4 +1,4 @@
-"""Tells whoever waits for a server that it answers again."""
+"""Calls those that wait for a server when it answers again."""
 
 from typing import Protocol
 from weakref import WeakSet
@@ -29,10 +29,10 @@ class Recoveries:
         self._listeners: WeakSet[Listener] = WeakSet()
 
     def listen(self, listener: Listener) -> None:
-        """Add a listener, which is told when the server answers again."""
+        """Add a listener, which is called when the server answers again."""
         self._listeners.add(listener)
 
     def tell(self) -> None:
-        """Tell all listeners that a server answered after it had failed."""
+        """Call all listeners, because a server answered after it had failed."""
         for listener in list(self._listeners):
             listener.server_is_back()

@@ -23,7 +23,7 @@ _ERRORS: Final[Mapping[bytes, type[exceptions.RedisError]]] = {
 """The errors that the cache handles differently; all others become a ``ResponseError``."""
 
 _WHOLE: Final = 1
-"""Bytes to wait for before parsing an incomplete line again."""
+"""How many more bytes must arrive, at least, before an incomplete reply is parsed again."""
 _LONGEST_LINE: Final = 64 * 1024
 _LARGEST_BULK: Final = 512 * 1024 * 1024
 """The largest string that a server stores, in bytes."""
@@ -106,7 +106,7 @@ class Replies:
         return True
 
     def _take_strings(self) -> None:
-        """Take the strings that come next and have arrived as a whole: nearly all that comes."""
+        """Take the next strings that have arrived completely. Nearly all replies are strings: a fast path."""
         data, at, size = self._bytes, self._at, len(self._bytes)
         items, count = self._open[-1] if self._open else (self.all, self._count)
         while len(items) + 1 < count and data.startswith(b"$", at):

@@ -85,7 +85,7 @@ class Heartbeat:
         self._subscription.lost()
 
     def ends(self, error: BaseException) -> None:
-        """Note that the connection is closed."""
+        """Note that the connection is closed, and log it, once until the server answers again."""
         self._heard_at = float("-inf")
         self._subscription.lost()
         if not self._is_complaining:
@@ -113,7 +113,7 @@ class Backplane:
     ) -> None:
         self._sources = sources
         self._subscription = subscription
-        # Never changed, but replaced: another thread may be going through it.
+        # The mapping is replaced, never changed: another thread may be iterating over it.
         self._heartbeats: Mapping[str, Heartbeat] = {}
         self._is_retired = False
 

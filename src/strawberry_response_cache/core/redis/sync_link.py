@@ -30,11 +30,11 @@ from strawberry_response_cache.core.redis.wire import unknown_scripts
 _URGENT_TURNS: Final = 2
 """Invalidations in flight at once."""
 _LONGEST_WAIT: Final = 10.0
-"""Seconds after which a read gives up waiting for a turn: turns were lost, or too many threads wait."""
+"""The most seconds that a read waits for a turn; so long only if turns were lost or too many threads wait."""
 _SHORTEST: Final = 0.01
-"""Seconds that an invalidation has at least, whose turn or connection came late."""
+"""The fewest seconds that an invalidation has for its exchange, however late its turn or connection comes."""
 _HANDED_OVER: Final = 1.0
-"""Seconds for another thread to hand over what it has for this one; it is about to."""
+"""The most seconds to wait for a thread that is just handing over a connection or an error to this one."""
 
 
 class _Waiter:
@@ -54,7 +54,7 @@ class _Waiter:
         self._bell.set()
 
     def wait(self, seconds: float) -> None:
-        """Wait until it has come; the time in which this thread is late does not count."""
+        """Wait for a connection or an error; the time in which this thread is late does not count."""
         for _ in range(SLICES):
             if self._bell.wait(seconds / SLICES):
                 return
@@ -79,7 +79,8 @@ class SyncLink(Link):
     ) -> Sequence[Any]:
         """Send calls to the server as soon as a connection is free, and return the replies.
 
-        The wait for a connection ends: every exchange has a deadline, and an open breaker ends all waits.
+        Every exchange has a deadline, so a caller gets its turn. If the server fails another caller while a read waits
+        for its turn, the read is not sent.
 
         Args:
             calls: The calls.
@@ -189,7 +190,7 @@ class SyncLink(Link):
         return connection
 
     def _stop_waiting(self, waiter: _Waiter) -> SyncConnection | None:
-        """Wait no longer, and return what has come."""
+        """Stop waiting; return the connection that was given to this thread, if any."""
         if not self._connections.leave(waiter):
             waiter.wait(_HANDED_OVER)
         return waiter.connection

@@ -40,7 +40,7 @@ R = TypeVar("R")
 
 
 class SyncNode:
-    """One server, which has all keys."""
+    """One server, or one node of a cluster, that is asked directly, without a look at the slots of keys."""
 
     def __init__(self, link: SyncLink, shown: str) -> None:
         self._link = link
@@ -79,12 +79,12 @@ class SyncServer:
         return self.perform(Together(effects))
 
     def nodes(self, deadline: float) -> Sequence[SyncNode]:  # noqa: ARG002 - as of a cluster
-        """Return each server that holds keys, to ask it for what it holds."""
+        """Return the server, as the only one that holds keys; `SyncCluster` returns several."""
         return (self._node,)
 
     @property
     def has_open_breaker(self) -> bool:
-        """Whether the server is not read now."""
+        """Whether the breaker is open, so that the server is not read."""
         return self._link.has_open_breaker
 
     def sources(self) -> Iterable[ConnectionFactory]:

@@ -18,7 +18,7 @@ def started(work: Coroutine[Any, Any, None], context: contextvars.Context) -> "a
 
 
 class Alarm:
-    """A timer that does not count the time in which the loop is late."""
+    """A timer that calls a function once; the time in which the event loop is late does not count."""
 
     __slots__ = ("_context", "_left", "_loop", "_ring", "_slice", "_timer")
 
@@ -42,5 +42,5 @@ class Alarm:
             self._ring()
 
     def stop(self) -> None:
-        """Stop the timer: it does not ring any more."""
+        """Stop the timer, so that it does not call its function."""
         self._timer.cancel()

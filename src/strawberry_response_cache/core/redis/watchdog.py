@@ -54,7 +54,7 @@ class Watchdog:
                     return
                 for connection in [c for c, until in self._watched.items() if until < now]:
                     del self._watched[connection]
-                    # A thread that reads from it is woken by the end of the stream.
+                    # The end of the stream wakes a thread that reads from the socket.
                     sock = getattr(connection, "_sock", None)
                     if sock is not None:
                         with contextlib.suppress(OSError):

@@ -39,7 +39,7 @@ class Letter:
         self.packed = _pack(calls, run_id, by_text=by_text)
 
     def replies(self, replies: Sequence[Any]) -> list[Any]:
-        """Return the reply to each call, as it is understood.
+        """Return the reply to each call, and check that it belongs to the call.
 
         Every script begins its answer with the call's first argument, a random word of the caller. Without this
         check, a connection that lost or gained a reply would return one key's answer for another key.

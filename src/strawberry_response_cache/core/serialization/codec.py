@@ -130,7 +130,7 @@ class TypedJson:
             raise CacheConfigurationError(msg) from (error if is_type else None)
 
     def encode(self, value: object, most: int) -> bytes | None:
-        """Return the value as JSON; None if that is longer than some bytes.
+        """Return the value as JSON; None if that has more than ``most`` bytes.
 
         Raises:
             CacheSerializationError: If it is not of the declared type.
@@ -223,11 +223,11 @@ def dump(value: object) -> bytes:
 
 
 def dump_within(value: object, most: int, *, is_exact: bool = False) -> bytes | None:
-    """Return a value as JSON; None if that is longer than some bytes.
+    """Return a value as JSON; None if that has more than ``most`` bytes.
 
     Args:
         value: The value.
-        most: The number of bytes.
+        most: The most bytes of the JSON.
         is_exact: Whether JSON is known to give it back as it should be.
 
     Raises:

@@ -78,7 +78,7 @@ class _Mirrors:
                 self._find(hint)
 
     def _make(self) -> None:
-        # Before they have fields: they may hold each other.
+        # First all mirrors without fields: the fields of one may name another.
         self._mirrors = {each: type(each.__name__, (), self._around(each)) for each in self._hints}
         self._originals = {mirror: original for original, mirror in self._mirrors.items()}
         for original, mirror in self._mirrors.items():
@@ -161,7 +161,7 @@ def _is_plain_dataclass(found: type) -> bool:
 
 
 def _stands_for_nothing(field: "dataclasses.Field[Any]", hints: dict[str, Any]) -> bool:
-    """Whether a field's default is of none of its types, but says that it was not given."""
+    """Whether a default means that no value was given: its class is neither built in nor one of the field's types."""
     kind = type(field.default)
     if isinstance(field.default, FieldInfo) or field.default is _MISSING:
         return False

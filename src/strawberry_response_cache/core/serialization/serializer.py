@@ -21,9 +21,9 @@ class NotStored:
         detail: Why.
         failure: What went wrong, if a stale value may be served instead; else None.
         instead: The marker that is stored in its place, and which joiners receive too; None for nothing.
-        beside: Parts of the value that are stored with the marker, each under its keys, in the same slot, where
-            nothing stands.
-        apart: The keys of entries in which something failed that does not concern these parts.
+        beside: Parts of the value that are stored with the marker, each under its keys, in the same slot, if there
+            is neither an entry nor a lease.
+        apart: The keys of entries that could not be stored, but do not keep the parts in ``beside`` from being stored.
     """
 
     detail: CacheDetail
@@ -75,7 +75,7 @@ class Serializer(Protocol[T]):
         ...
 
     def known_tags(self) -> AbstractSet[str]:
-        """Return digests of tags that the value will surely carry; asked while it is generated.
+        """Return digests of tags that the value will surely carry; called while it is generated.
 
         If one of them is invalidated, callers that come later do not join the run. It may be called
         from another thread.

@@ -117,7 +117,7 @@ class ValueRecipe(Generic[T]):
         )
 
     def for_key(self, key: object) -> "ValueRecipe[T]":
-        """Return the same for one key of several, where the tags are a function of the key as well."""
+        """Return a serializer for one key of several: a function ``tags`` receives the key before the value."""
         if not callable(self._tags):
             return self
         alike = copy.copy(self)
@@ -125,7 +125,7 @@ class ValueRecipe(Generic[T]):
         return alike
 
     def known_tags(self) -> AbstractSet[str]:
-        """Return the tags that are no function of the value."""
+        """Return the digests of the tags; none if ``tags`` is a function, because the value is not known yet."""
         return (
             frozenset() if callable(self._tags) else frozenset(tag_digests(carried({*self._tags})))
         )
