@@ -14,7 +14,7 @@ from graphql.execution.incremental import IncrementalExecutor
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from strawberry_response_cache import ResponseCacheExtension
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from strawberry_response_cache.graphql._compat.executor import CachingExecutor
 from strawberry_response_cache.graphql.policy.custom_code import (
     has_later,
@@ -56,7 +56,7 @@ NOT_READING_DATA = [
     "strawberry.extensions.query_depth_limiter.QueryDepthLimiter",
     "strawberry.extensions.validation_cache.ValidationCache",
 ]
-OURS: Any = object.__new__(ResponseCacheExtension)
+OURS: Any = ResponseCacheExtension(ResponseCache.from_url("memory://", prefix="known"), tenant=None)
 NOBODY: frozenset[object] = frozenset()
 
 
