@@ -1,4 +1,4 @@
-"""Adopts a schema: everything that is computed once for all its requests."""
+"""Adopts a schema: computes what all its requests share, and replaces its executor."""
 
 import threading
 import weakref
@@ -50,13 +50,13 @@ class Adopted:
     """An adopted schema.
 
     Attributes:
-        considering: Decides of its operations.
+        considering: Decides what may be cached of its operations.
         plans: The plans of its operations.
-        requests: The requests that came to it before.
+        requests: The requests that it has seen before.
         documents: The documents that were sent to it.
-        notes: What keeps it from being cached as its annotations say.
-        executes_plainly: Whether Strawberry itself stands between its extensions and its executor.
-        hands_results_on: Whether what executes on it hands results on as they are.
+        notes: What keeps it from being cached as its annotations say, other than mistakes.
+        executes_plainly: Whether the code between its extensions and its executor is Strawberry's own.
+        hands_results_on: Whether the code that executes and returns results is Strawberry's own.
         mistakes: The mistakes in its annotations, each with its coordinate; the cache is off if there are any.
         refused: Its operations that Redis refused lately.
     """
@@ -124,7 +124,7 @@ class Adopting:
         self._tries = 0
 
     def __call__(self, schema: BaseSchema) -> Adopted | None:
-        """Return an adopted schema; None if adopting it failed several times."""
+        """Adopt a schema unless that was done, and return the result; None if that has failed several times."""
         known: _Known | None = vars(schema).get(_ADOPTED)
         if known is not None and known.schema() is schema:
             return known.adopted
@@ -136,10 +136,10 @@ class Adopting:
         return adopted
 
     def adopted(self, schema: BaseSchema) -> Adopted:
-        """Return an adopted schema.
+        """Adopt a schema unless that was done, and return the result.
 
         Raises:
-            CacheConfigurationError: If it cannot be adopted.
+            CacheConfigurationError: If the schema cannot be adopted.
         """
         with self._lock:
             known: _Known | None = vars(schema).get(_ADOPTED)
@@ -189,13 +189,13 @@ def setting_of(
 
 
 def notes_of_schema(setting: Setting, options: Options | None) -> tuple[Note, ...]:
-    """Return the notes on a schema; without an extension nothing is known of sessions."""
+    """Return the notes on a schema; without an extension, none of them says that ``session=`` is missing."""
     has_session = options is None or options.session is not None
     return notes_on(setting.schema, setting.rules, setting.defaults, has_session=has_session)
 
 
 def problem_around(schema: BaseSchema, options: Options | None) -> Problem | None:
-    """Return why the configuration of the schema keeps every operation from being cached."""
+    """Return why the configuration keeps every operation of the schema from being cached; None if it does not."""
     if options is not None and options.off is not None:
         return options.off
     trusted: frozenset[object] = frozenset() if options is None else options.trusted
@@ -205,7 +205,7 @@ def problem_around(schema: BaseSchema, options: Options | None) -> Problem | Non
 
 
 def raise_mistakes(mistakes: Sequence[str]) -> None:
-    """Raise all mistakes at once.
+    """Raise one error that lists all mistakes; do nothing if there are none.
 
     Raises:
         CacheConfigurationError: If there are mistakes.
@@ -216,5 +216,5 @@ def raise_mistakes(mistakes: Sequence[str]) -> None:
 
 
 def listed(mistakes: Sequence[str]) -> str:
-    """Return mistakes as lines."""
+    """Return mistakes as a list in text, one line for each."""
     return "\n".join(f"- {mistake}" for mistake in mistakes)

@@ -14,7 +14,7 @@ from strawberry_response_cache.graphql.http.gateway_tags import EXTENSION
 
 
 def require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
-    """Refuse an argument of a wrong type.
+    """Refuse an argument unless a condition holds.
 
     Raises:
         CacheConfigurationError: If the condition does not hold.
@@ -69,7 +69,7 @@ def require_share(name: str, value: object) -> None:
 
 
 def require_mapping_of_functions(name: str, value: object) -> None:
-    """Refuse an argument that is neither names with functions of the context nor None.
+    """Refuse an argument that is neither a mapping of names to functions of the context nor None.
 
     Raises:
         CacheConfigurationError: If it is neither.
@@ -83,10 +83,10 @@ def require_mapping_of_functions(name: str, value: object) -> None:
 
 
 def require_plain_function(name: str, value: object, wanted: str) -> None:
-    """Refuse an argument that is neither a plain function nor None.
+    """Refuse an argument that is neither a function, which must not be async, nor None.
 
     Raises:
-        CacheConfigurationError: If it is neither, or is async.
+        CacheConfigurationError: If it is neither.
     """
     is_one = value is None or (callable(value) and not is_async(value))
     require(is_one, name, value, wanted)
@@ -108,7 +108,7 @@ def checked_request_extensions(
     """Return ``ignore_request_extensions`` and ``vary_request_extensions``, checked.
 
     Raises:
-        CacheConfigurationError: If they are no collections of texts, or share one.
+        CacheConfigurationError: If they are no collections of strings, or have a name in common.
     """
     checked = checked_names(ignored, "ignore_request_extensions")
     checked_in_keys = checked_names(in_keys, "vary_request_extensions")
@@ -122,10 +122,10 @@ def checked_request_extensions(
 
 
 def checked_names(names: Iterable[str], argument: str) -> frozenset[str]:
-    """Return names, checked.
+    """Return the names of an argument, checked.
 
     Raises:
-        CacheConfigurationError: If they are not a collection of texts.
+        CacheConfigurationError: If they are not a collection of strings that are not empty.
     """
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         msg = f'{argument} is a {type(names).__name__}; pass names, such as ("trace",).'
@@ -181,15 +181,15 @@ def checked_limit(max_ttl: Duration | None) -> float | None:
 
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""The name of a header: RFC 9110, section 5.1."""
+"""Matches the name of a header: RFC 9110, section 5.1."""
 _TAG_PREFIX: Final = re.compile(r"[\w.-]{0,64}", re.ASCII)
 
 
 def checked_vary_headers(value: object, names: AbstractSet[str]) -> dict[str, tuple[str, ...]]:
-    """Return the request headers of each name.
+    """Return ``vary_headers``, checked: the request headers of each name.
 
     Raises:
-        CacheConfigurationError: If it is anything else.
+        CacheConfigurationError: If it is no mapping of known names to names of headers.
     """
     wanted = 'a mapping of names to request headers, such as {"locale": ("Accept-Language",)}'
     given: Mapping[str, object] = value if isinstance(value, Mapping) else {}
@@ -229,10 +229,10 @@ def checked_whole_seconds(name: str, value: object) -> int | None:
 
 
 def checked_cdn_tags(value: Iterable[str]) -> tuple[str, ...]:
-    """Return where tags are told.
+    """Return ``cdn_tags``, checked.
 
     Raises:
-        CacheConfigurationError: If one is not known.
+        CacheConfigurationError: If it is no collection, or holds a name that is not known.
     """
     is_list = isinstance(value, Iterable) and not isinstance(value, str)
     known = (*SEPARATORS, EXTENSION)
@@ -246,7 +246,7 @@ def checked_cdn_tags(value: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_tag_prefix(value: object) -> str:
-    """Return the prefix of tags.
+    """Return ``tag_prefix``, checked.
 
     Raises:
         CacheConfigurationError: If it is no short text of letters, digits, dots, dashes and underscores.

@@ -1,7 +1,8 @@
-"""What a middleware in front of the application says of a request, and what the extension says of its answer.
+"""What a middleware tells the extension of a request, and what the extension tells it of the answer.
 
 The middleware answers hits before the application is entered, with functions of its own for tenant, session and
-varied values. It leaves a claim in the ASGI scope of each request that it hands on, and the extension compares.
+varied values. It leaves a claim in the ASGI scope of each request that it hands on. The extension compares the claim
+with what its own functions return.
 """
 
 import os
@@ -23,31 +24,31 @@ if TYPE_CHECKING:
     from strawberry_response_cache.graphql._options import Options
 
 IN_SCOPE: Final = "strawberry_response_cache.claim"
-"""Where a claim stands in an ASGI scope."""
+"""The key of a claim in an ASGI scope."""
 
 _BYTES: Final = 16
 _KEY: Final = os.urandom(_BYTES)
-"""Digests are of no use outside of this process."""
+"""The random key of the digests, which are of no use outside of this process."""
 
 
 class Front:
     """The state that one middleware shares with the extension.
 
     Args:
-        is_off: Whether it hands every request on.
+        is_off: Whether the middleware hands every request on to the application.
 
     Attributes:
-        is_off: As given, or because it turned itself off.
+        is_off: The same, now: the middleware may have turned itself off.
     """
 
     def __init__(self, *, is_off: bool) -> None:
         self.is_off = is_off
 
     def turn_off(self, name: str) -> None:
-        """Hand every request on from now on, and say so once.
+        """Hand every request on from now on, and log that once.
 
         Args:
-            name: The function that gave another value than the extension's.
+            name: The function that returned another value than the extension's.
         """
         if not self.is_off:
             self.is_off = True
@@ -80,13 +81,13 @@ class ClaimedHit:
 
 
 class Claim:
-    """Who sends a request, as a middleware sees it; and what the extension says of it.
+    """What a middleware knows of who sends a request, and the hit that the extension tells it.
 
     Args:
         extension: The configuration of the extension that the middleware belongs to.
         front: The state of the middleware.
-        answers: What its functions returned, as it is printed for keys, by their names.
-        is_verified: Whether it hands on a hit because of ``verify``.
+        answers: What the functions of the middleware returned, as text for keys, by their names.
+        is_verified: Whether the middleware has a hit, and hands the request on because of ``verify``.
         is_down: Whether Redis did not answer the middleware.
     """
 
@@ -128,10 +129,10 @@ class Claim:
         self._runs += 1
 
     def problem(self, answers: Mapping[str, str | Problem | None]) -> Problem | None:
-        """Return a problem if the extension's functions gave something else; the middleware is off then.
+        """Return a problem, and turn the middleware off, if the extension's functions returned something else.
 
         Args:
-            answers: What the extension's functions returned, by their names.
+            answers: What the extension's functions returned, as text for keys, by their names.
         """
         theirs = _digests_of_answers(answers)
         both = self._digests.keys() & theirs.keys()
@@ -154,9 +155,9 @@ class Claim:
 
     @property
     def hit(self) -> ClaimedHit | None:
-        """What the whole request was answered from.
+        """The entry that answered the whole request.
 
-        None if several operations ran, or if its key depends on a function that both sides have not called.
+        None if there is none, if several operations ran, or if the key depends on a function that only one side called.
         """
         hit = self._hit
         if hit is None or self._runs != 1:
@@ -170,7 +171,7 @@ class Claim:
 
 
 def claim_in(context: object, extension: "Options") -> Claim | None:
-    """Return the claim in the ASGI scope of a request; None if there is none for this extension.
+    """Return the claim in the ASGI scope of a request, and count an operation; None without one for this extension.
 
     Args:
         context: The context of an operation that begins.
@@ -201,6 +202,6 @@ def _digests_of_answers(answers: Mapping[str, str | Problem | None]) -> dict[str
 
 
 def _digest_of_answer(name: str, answer: str | None) -> bytes:
-    # None is no session, and the text of one holds a colon.
+    # None stands for no session. It is told from one, because the text of a session holds a colon.
     encoded = f"{name}={answer}".encode("utf-8", "surrogatepass")
     return blake2b(encoded, digest_size=_BYTES, key=_KEY).digest()

@@ -18,9 +18,9 @@ class Delivery:
 
     Attributes:
         schema: The schema that executes its operations.
-        takes_bytes: Whether its view sends stored bytes as they are.
-        headers: What its operations say of it; None if no headers are wanted.
-        has_more: Whether more than data is sent, such as the results of other extensions.
+        takes_bytes: Whether its view sends stored bytes without parsing them.
+        headers: Collects its headers from its operations; None if no headers are wanted.
+        has_more: Whether more than ``data`` is sent, such as ``extensions`` of other extensions.
     """
 
     schema: BaseSchema
@@ -36,13 +36,13 @@ def announce(delivery: Delivery | None) -> None:
     """Announce how the answer of the next operation of this task or thread is delivered.
 
     Args:
-        delivery: How; None takes an announcement back.
+        delivery: How; None withdraws the announcement.
     """
     _announced.set(delivery)
 
 
 def take_announcement(schema: BaseSchema) -> Delivery | None:
-    """Remove the announcement for the operation that begins now, and return it; None if there is none."""
+    """Remove the announcement for the operation that begins now; return it, or None if it is not for this schema."""
     delivery = _announced.get()
     if delivery is None:
         return None

@@ -1,4 +1,4 @@
-"""Where two responses differ: the path of the first difference, and the field that stands there."""
+"""Where two responses differ: the path of the first difference, and the field at that path."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
@@ -60,7 +60,7 @@ class Place(NamedTuple):
     """A field of an operation, or the operation itself.
 
     Attributes:
-        coordinate: Its schema coordinate, such as ``Query.books``; of an operation, its type.
+        coordinate: Its schema coordinate, such as ``Query.books``; of an operation, the name of its root type.
         kind: The type of its value, without lists and non-null.
         selected: What is selected below it.
     """
@@ -75,7 +75,7 @@ class Place(NamedTuple):
         parent: GraphQLObjectType | GraphQLInterfaceType,
         nodes: Iterable[FieldNode],
     ) -> "Place | None":
-        """Return the place of a field; None if its parent has no such field, as of ``__typename``."""
+        """Return the place of a field; None if its parent does not define it, such as ``__typename``."""
         nodes = [*nodes]
         name = nodes[0].name.value
         definition = parent.fields.get(name)
@@ -105,11 +105,11 @@ class Places:
         self._types = types
 
     def coordinate(self, begin: Place, prefix: ResponsePath, path: ResponsePath) -> str:
-        """Return the schema coordinate of the field at a path; what stands inside a scalar belongs to its field.
+        """Return the schema coordinate of the field at a path; for a path into a scalar, that of the scalar's field.
 
         Args:
             begin: The operation or field whose response it is.
-            prefix: Where that field stands in the response.
+            prefix: The path of that field in the response; empty for an operation.
             path: The path below it.
         """
         here = begin
@@ -125,7 +125,7 @@ class Places:
         return here.coordinate
 
     def _below(self, here: Place, key: str, type_name: str | None) -> Place | None:
-        """Return the place with a response key below another; None if there is none."""
+        """Return the place that a response key selects below another place; None if there is none."""
         known = here.kind if type_name is None else self._schema.type_map.get(type_name, here.kind)
         found = [
             (parent, node)
@@ -145,7 +145,7 @@ class Places:
     def _fields(
         self, selected: SelectionSetNode, kind: GraphQLNamedType, seen: set[str]
     ) -> Iterator[tuple[GraphQLNamedType, FieldNode]]:
-        """Yield the fields that are selected of a type, each with its parent type."""
+        """Yield the fields that a selection set selects of a type, each with its parent type."""
         for node in selected.selections:
             if isinstance(node, FieldNode):
                 yield kind, node
@@ -164,7 +164,7 @@ class Places:
                 yield from self._fields(fragment.selection_set, inner, seen)
 
     def _narrowed(self, kind: GraphQLNamedType, name: str) -> GraphQLNamedType | None:
-        """Return the type of an object of some type inside a type condition; None if it cannot be there."""
+        """Return the type of an object inside a fragment with a type condition; None if the condition excludes it."""
         condition = self._schema.type_map.get(name)
         if not is_object_type(kind) or condition is kind:
             return condition

@@ -56,9 +56,9 @@ def explain(
     """Explain whether, how long and for whom an operation would be cached, and why.
 
     It runs neither resolvers nor functions of the extension. So it does not know what only happens while
-    resolvers run: ``restrict_cache``, errors, a request without a session. What the process has measured so far is in
-    the notes: where looking a field up costs more than generating it. The page
-    ``docs/why-not-cached.md`` has a section for each reason, with its cause and its fix.
+    resolvers run: ``restrict_cache``, errors, a request without a session. By what this process has measured, the notes
+    name fields whose lookup costs more than generating them. The page ``docs/why-not-cached.md`` has a section for
+    each reason, with its cause and its fix.
 
     Args:
         schema: A Strawberry schema, with or without a `ResponseCacheExtension`.
@@ -129,8 +129,8 @@ def explain_each(
         default_ttl: As in `explain`.
 
     Yields:
-        The name of each operation, empty if it has none; what it is; and its explanation, or the first error if it
-        is not valid for this schema.
+        The name of each operation, empty if it has none; its type, such as query; and its explanation, or the first
+        error if it is not valid for this schema.
 
     Raises:
         CacheConfigurationError: If the annotations of the schema have mistakes.
@@ -172,7 +172,7 @@ class _Operation:
 
 
 def _letting_all_in(document: DocumentNode) -> dict[str, bool]:
-    """Return values of the variables with which each ``@include`` and ``@skip`` leaves its field in."""
+    """Return values for variables, so that each ``@include`` and ``@skip`` leaves its field in the operation."""
     found = _Conditions()
     visit(document, found)
     return found.variables
@@ -184,7 +184,7 @@ class _Conditions(Visitor):
         self.variables: dict[str, bool] = {}
 
     def enter_directive(self, node: DirectiveNode, *_: object) -> None:
-        """Note the variable of a condition; that of an ``@include``, if one decides both."""
+        """Note the value of a condition's variable: True for ``@include``, False if only ``@skip`` uses it."""
         is_include = node.name.value == "include"
         if is_include or node.name.value == "skip":
             for argument in node.arguments or ():
@@ -248,7 +248,7 @@ def _explained(
             advice="",
             fields=fields,
         )
-    # A verdict that names a problem says already what a note on that field would say.
+    # A note on the field that is the reason would repeat the verdict.
     said = {explanation.limited_by} if explanation.reason else set()
     selected_fields = {each.coordinate for each in _all(fields)} - said
     notes = [

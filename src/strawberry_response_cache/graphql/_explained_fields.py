@@ -40,10 +40,10 @@ class ExplainedTree:
 
     Attributes:
         setting: What is known of the schema.
-        selected: What is selected, with the conditions decided.
+        selected: What is selected, with each ``@skip`` and ``@include`` decided.
         around: The life of the entry of the operation; None if it has none.
         vary: The varied values that its key depends on.
-        has_entries: Whether fields have entries of their own.
+        has_entries: Whether fields can have entries of their own, because the cache is on.
         entities: The policies of the objects that a gateway asks for.
     """
 
@@ -153,7 +153,7 @@ class ExplainedTree:
         return demand, policy_of_all(stored) if stored else None
 
     def _kept_out(self, rule: FieldRule) -> list[GraphQLObjectType]:
-        """Return the types whose objects are never stored, below which fields have entries of their own still."""
+        """Return the types whose objects are never stored; fields below them can have entries of their own."""
         found = map(self.setting.schema.get_type, sorted(rule.never_stored))
         return [each for each in found if is_object_type(each)]
 
@@ -180,6 +180,6 @@ class ExplainedTree:
             above=above,
         )
         outlives = around is None or policy.life.outlives(around)
-        # Below what is never stored, the functions of `vary` are called only if something else needs them.
+        # For a field below an object that is never stored, no function of `vary` is called.
         is_told_apart = policy.vary <= self.vary
         return policy if policy.problem is None and outlives and is_told_apart else None

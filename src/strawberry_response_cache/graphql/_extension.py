@@ -67,14 +67,16 @@ class ResponseCacheExtension:
     cache fails a request.
 
     Functions of the context can be async where the operation is. Each is called once per operation, before
-    its first resolver, if something depends on it. If one raises, the request runs uncached; if ``session``
-    does, PUBLIC entries are still read.
+    its first resolver, if something depends on it. If one raises, the request runs uncached; if only ``session``
+    raises, PUBLIC entries are still read. Before a response is stored, ``tenant``, ``session`` and ``vary``
+    functions that are not async are called again. If one of them returns another value then, the response is not
+    stored.
 
     Args:
         cache: The cache that stores the responses.
         tenant: A function of the request's context that returns the tenant: a string, an int or a UUID. None
-            for a service without tenants. It is required. If it returns nothing usable, the request runs
-            uncached.
+            for a service without tenants. The argument is required. If the function returns nothing usable, the
+            request runs uncached.
         session: A function of the request's context that returns the user and everything else that decides
             what the user may see, such as the scopes of a token or an impersonation. It is needed for
             PRIVATE data. With None, the default, or where it returns None, an empty or a false value,
@@ -85,20 +87,21 @@ class ResponseCacheExtension:
             Server. None, the default, caches only what has a hint.
         max_ttl: The longest ttl, in seconds or as a timedelta: a longer one, wherever it is written, counts as
             this. A stale window begins where the ttl ends. None, the default, is no limit.
-        negative_ttl: The longest ttl of a response in which a root field is null, in seconds or as a timedelta,
-            such as of an object that does not exist yet. There is no stale window then. 0 does not store such
-            a response. None, the default, makes no difference between null and other values.
+        negative_ttl: The longest ttl, in seconds or as a timedelta, of a response in which a root field is null, such
+            as one for an object that does not exist yet. Such a response has no stale window. With 0 it is not
+            stored. None, the default, makes no difference between null and other values.
         enabled: Whether the cache is on: a bool, or a function of the request's context that returns one. True
-            by default. None counts as off, and is logged. While it is off, nothing is read or stored, but
-            mutations still invalidate, because other processes may be on. ``RESPONSE_CACHE_ENABLED=0`` in the
-            environment overrides it; the variable is read once, when the extension is created.
+            by default. If the function returns None, the cache is off, and that is logged. While it is off, nothing
+            is read or stored, but mutations still invalidate, because other processes may be on.
+            ``RESPONSE_CACHE_ENABLED=0`` in the environment overrides it; the variable is read once, when the
+            extension is created.
         debug: Whether responses have ``extensions.responseCache``, which says what the cache did and why: a
             bool, or a function of the request's context. False by default.
         schema_name: A name that keeps apart the entries of two schemas with one cache. Empty by default.
         guarded: ``"private"``, the default, stores a response with permission classes below a cached field
             for the session that they let through. ``"uncacheable"`` does not store such a response.
-        trusted_extensions: Your classes of field extensions, of schema extensions, of schemas, of executors, of resolvers,
-            of ``info`` and of exception handlers that treat every request alike. By default there are
+        trusted_extensions: Your classes of field extensions, of schema extensions, of schemas, of executors, of
+            resolvers, of ``info`` and of exception handlers that treat every request alike. By default there are
             none, and what such classes touch is not cached.
         root_value: ``"uncached"``, the default, does not cache requests that have a ``root_value``.
             ``"shared"`` says that it is the same for every request.
@@ -133,7 +136,8 @@ class ResponseCacheExtension:
             ``Vary``, and ``ETag`` in this package's views. True by default. They are written where the context has a
             response, as ``context["response"]`` or ``context.response``, and by this package's views.
         vary_headers: The request headers that tell ``tenant`` and the values of ``vary``, by their names. Shared
-            caches may store a PUBLIC response only if they tell all that it depends on. There are none by default.
+            caches may store a PUBLIC response only if these headers tell all that it depends on. There are none by
+            default.
         s_maxage: Whole seconds for which shared caches may store a PUBLIC response, unless ``restrict_cache``,
             ``negative_ttl`` or a part of it gave that response a shorter ttl than its annotations. None, the
             default, means as long as browsers.
@@ -142,12 +146,12 @@ class ResponseCacheExtension:
         cdn_tags: Where responses tell their tags to caches in front, so that these can be purged: any of the headers
             ``"Cache-Tag"``, ``"Surrogate-Key"``, ``"xkey"`` and ``"Cache-Groups"`` of public responses, and
             ``"apolloCacheTags"`` in ``extensions`` of each response that may be stored, for Apollo Router and Cosmo. A
-            tenant is told by a hash. There are none by default.
-        tag_prefix: What stands before each tag there, to tell services apart. Empty by default.
+            hash stands for a tenant. There are none by default.
+        tag_prefix: A text that is put before each of these tags, to tell services apart. Empty by default.
         honour_request_cache_control: Whether the ``Cache-Control`` of a request is obeyed: ``no-cache``, ``no-store``,
             ``max-age`` and ``only-if-cached``. A bool, or a function of the context. False by default, because clients
             can force work with it.
-        verify: The share of hits that are executed all the same, and compared with what the cache has: a number from 0
+        verify: The share of hits that are executed as well, and compared with the stored answer: a number from 0
             to 1, or a function of the context that returns one. The client gets what was executed. 0 by default.
             With 1, nothing is served from the cache.
         plan_bytes: About how many bytes of this process's memory parsed documents and their plans may take. The
@@ -321,7 +325,7 @@ class ResponseCacheExtension:
         return RequestHooks(self._options, self._adopting)
 
     def __repr__(self) -> str:
-        """Return the cache, and nothing of a request."""
+        """Return a text that names the cache, and tells nothing of a request."""
         return f"ResponseCacheExtension({self._options.cache!r})"
 
     @property
@@ -352,13 +356,13 @@ class ResponseCacheExtension:
             schema: A schema with which this extension is registered.
 
         Returns:
-            Notes: what keeps the schema from being cached as its annotations say and is no mistake, such as
+            Notes: what is no mistake, but keeps the schema from being cached as its annotations say, such as
             PRIVATE fields without ``session=``, a ``resolve`` hook of another extension, or that no field has
             a ttl. Without this call, they are logged as WARNINGs when the schema is first used.
 
         Raises:
-            CacheConfigurationError: If there are mistakes. The message lists all of them, each with its
-                coordinate.
+            CacheConfigurationError: If there are mistakes, or if this extension is not registered with the schema. The
+                message lists all mistakes, each with its coordinate.
 
         Example:
             >>> import strawberry

@@ -19,10 +19,10 @@ R = TypeVar("R")
 
 @contextmanager
 def resolver_guard(*, raises: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Keep faults of this package from a resolver that calls it; nothing is stored then.
+    """Catch faults of this package in a call from a resolver; after one, nothing of the request is stored.
 
     Args:
-        raises: The errors that report a wrong call to the resolver's author.
+        raises: The errors that are not caught, because they report a wrong call to the resolver's author.
     """
     try:
         yield
@@ -137,7 +137,7 @@ class Guard:
 
     Attributes:
         is_faulted: Whether a fault was caught in this request, or Python's stack ended in this package.
-        is_too_deep: Whether that was all: no fault, but an operation that is nested too deeply.
+        is_too_deep: Whether there was no fault, but an operation that is nested too deeply for Python's stack.
     """
 
     __slots__ = ("is_faulted", "is_too_deep")
@@ -154,7 +154,7 @@ class Guard:
         faults.note(error)
 
     def step(self, step: Callable[..., R], *arguments: Any) -> R | None:
-        """Call a function on which the request does not depend; return None if it fails."""
+        """Call a function that must not fail the request; if it raises, note the fault and return None."""
         try:
             return step(*arguments)
         except ERRORS as error:  # this is the guard
@@ -166,7 +166,7 @@ class Guard:
     async def step_async(
         self, step: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any
     ) -> R | None:
-        """Call a function on which the request does not depend; the async form of `step`."""
+        """Await a function that must not fail the request; if it raises, note the fault and return None."""
         try:
             return await step(*arguments, **named)
         except ERRORS as error:  # this is the guard
@@ -180,7 +180,7 @@ class Guard:
         step: Callable[[], Coroutine[Any, Any, object]],
         otherwise: Callable[[], Coroutine[Any, Any, object]],
     ) -> None:
-        """Run something in the background; if it fails, run something else."""
+        """Await one function; if it raises, note the fault and await another."""
         try:
             await step()
         except ERRORS as error:  # this is the guard
@@ -196,11 +196,11 @@ class Guard:
         *,
         at_once: bool = False,
     ) -> Any:  # noqa: ANN401 - what `original` returns
-        """Answer instead of an execution; if that fails, answer with the execution.
+        """Return an answer in place of an execution; after a fault, return what the execution returns.
 
         Args:
             original: Executes it as without this package.
-            answer: Answers, with or without the execution; returns a value or a `Later`.
+            answer: Returns the answer, which may use the execution: a value or a `Later`.
             at_once: Whether a `Later` starts now and not when it is awaited.
         """
         execution = Execution(original)

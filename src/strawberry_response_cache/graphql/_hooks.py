@@ -94,7 +94,7 @@ class RequestHooks(Phased, SchemaExtension):
             self.preparation = Preparation(adopted.documents, context)  # pyright: ignore[reportIncompatibleVariableOverride] # the runner only reads it
 
     def _begin_headers(self) -> None:
-        """Forbid caches in front to store the response, until it is known for how long they may."""
+        """Forbid browsers and CDNs to store the response, until it is known for how long they may."""
         if self._options.headers is not None:
             # What cannot be read keeps the operation from being stored; see `Recorder`.
             found = called(of_context, self._execution_context.context, "response")
@@ -141,7 +141,7 @@ class RequestHooks(Phased, SchemaExtension):
         yield
 
     def _unless_later(self, hook: str, step: Callable[[], object]) -> None:
-        """Take a step, unless an extension after this one may act in between."""
+        """Call a function, unless an extension after this one has the same hook, and may act before Strawberry does."""
         if not has_later(hook, self.all_extensions, self):
             step()
 
@@ -174,7 +174,7 @@ class RequestHooks(Phased, SchemaExtension):
         self._began = time.perf_counter()
 
     def answer_ahead(self, is_synchronous: bool) -> None:  # noqa: FBT001 - a step takes no names
-        """Set the result of the operation, if its executor is not needed for that."""
+        """Set the result of the operation if it is in local memory, so that no executor is built."""
         context, run, adopted = self._execution_context, self._run, self._adopted
         if run is None or adopted is None or context.result or not adopted.executes_plainly:
             return
@@ -183,7 +183,7 @@ class RequestHooks(Phased, SchemaExtension):
             context.result = result
 
     def end_execution(self) -> None:
-        """Take the announcement back."""
+        """Withdraw the announcement, and report how long the execution took."""
         seconds = time.perf_counter() - self._began
         if self._run is not None:
             self.guard.step(self._run.end, seconds)
@@ -218,7 +218,7 @@ class RequestHooks(Phased, SchemaExtension):
         )
 
     def sharing(self, adopted: Adopted) -> Sharing:
-        """Return who may reuse an answer outside of the server, as far as other code decides that."""
+        """Return whether other extensions and the schema allow that browsers and CDNs reuse an answer."""
         trusted, others = self._options.trusted, self.all_extensions
         context = self._execution_context
         is_plain = adopted.hands_results_on or type(context.schema) in trusted
@@ -231,7 +231,7 @@ class RequestHooks(Phased, SchemaExtension):
         )
 
     def _takes_bytes(self, delivery: Delivery, adopted: Adopted) -> bool:
-        """Whether the stored bytes reach a view that sends them as they are."""
+        """Whether the stored bytes reach a view that sends them without parsing them."""
         return (
             delivery.takes_bytes
             and adopted.hands_results_on
@@ -239,7 +239,7 @@ class RequestHooks(Phased, SchemaExtension):
         )
 
     def on_operation(self) -> Iterator[None]:
-        """Invalidate what a mutation changed, if the end of the operation is not watched; see `settle`."""
+        """Make sure that what a mutation changed is invalidated, also if nobody calls `settle`."""
         try:
             yield
         except Exception:
@@ -267,7 +267,7 @@ class RequestHooks(Phased, SchemaExtension):
                 self.guard.step(self._run.end_mutation)
 
     def settle_at_once(self) -> bool:
-        """End a request that has changed nothing; return whether it is done."""
+        """End a request that has nothing to invalidate, without awaiting; return whether the request has ended."""
         run = self._run
         if self._is_settled or run is None or self.guard.is_faulted or run.is_passed_over:
             return self._is_settled
@@ -279,7 +279,7 @@ class RequestHooks(Phased, SchemaExtension):
         return True
 
     async def settle(self) -> None:
-        """Invalidate what a mutation changed, once, after the teardown of every extension."""
+        """Invalidate what a mutation changed, once, after the teardown of every extension; then end the request."""
         if self._is_settled:
             return
         self._is_settled = True
@@ -300,7 +300,7 @@ class RequestHooks(Phased, SchemaExtension):
             return
         self._is_settled = True
         for invalidate in self._run.invalidating.values() if self._run is not None else ():
-            self.guard.step(invalidate)  # the event loop around it goes on only after the answer
+            self.guard.step(invalidate)  # this thread blocks the event loop of the task
         if self._run is not None and self._run.mutation is not None:
             self.guard.step(self._run.mutation.settle_sync)
         if self.guard.step(self._is_lost) is not False:
@@ -309,7 +309,7 @@ class RequestHooks(Phased, SchemaExtension):
         self._end()
 
     def _end(self) -> None:
-        """End a request of which everything is invalidated."""
+        """End a request whose invalidations are done, and write its headers."""
         if self._run is not None:
             self.guard.step(self._run.end_mutation)
         self.guard.step(self._end_headers)
@@ -320,7 +320,7 @@ class RequestHooks(Phased, SchemaExtension):
         self.settle_early()
 
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
-        """Return ``responseCache``, if ``debug`` is on."""
+        """Return ``responseCache`` if ``debug`` is on, and the tags that gateways are told; settle first if needed."""
         if self._is_settled or self.is_watched:
             return {} if self._options.says_nothing else self.guard.step(self.told) or {}
         # The ends of this schema could not be watched.
@@ -334,14 +334,14 @@ class RequestHooks(Phased, SchemaExtension):
         return self.guard.step(self.told) or {}
 
     def _is_lost(self) -> bool:
-        """Whether a fault, or another extension of this package, may have lost what a mutation changed."""
+        """Whether it is not known what a mutation changed, after a fault or because of another such extension."""
         is_passed_over = self._run is not None and self._run.is_passed_over
         if self._adopted is not None and not self.guard.is_faulted and not is_passed_over:
             return False
         return runs_mutation(self._execution_context)
 
     def told(self) -> dict[str, Any]:
-        """Return what the cache did, as far as it is done, if somebody is to be told in ``extensions``."""
+        """Return what ``extensions`` of the response tell of the cache so far; empty if they tell nothing."""
         if self._run is None or self._options.says_nothing:
             return {}
         said, found = self._run.as_extension(), self._run.http.as_extensions()
@@ -356,7 +356,7 @@ def _sharing(known: "weakref.ref[RequestHooks]", adopted: Adopted) -> Sharing:
 
 
 async def _ends_of(tasks: Iterable["asyncio.Task[None]"]) -> None:
-    """Wait for tasks; those of another loop, such as one that a resolver ran in a thread, are not waited for."""
+    """Wait for the tasks of this event loop; not for those of another, such as one that a resolver ran in a thread."""
     here = asyncio.get_running_loop()
     if ours := [task for task in tasks if task.get_loop() is here]:
         await asyncio.wait(ours)

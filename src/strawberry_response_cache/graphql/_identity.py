@@ -1,4 +1,4 @@
-"""What tells the entries of a request from others, and what the functions that decide that may return."""
+"""The cache identity of a request, and what functions such as ``session`` may return for it."""
 
 import inspect
 import re
@@ -31,7 +31,7 @@ class CacheIdentity:
     extensions: Mapping[str, str] = field(repr=False)
 
     def field_stem(self, stem: str, inherited: str, session: str | None) -> str:
-        """Return the stem of a field's keys for this identity, see `operation_key.field_stem`; any session may be passed."""
+        """Return the stem of a field's keys for this identity and a session; see `operation_key.field_stem`."""
         return field_stem(
             stem,
             inherited=inherited,
@@ -61,7 +61,7 @@ def is_awaitable(value: object) -> bool:
 
 
 def kind_of_refused(value: object, answer: Raised) -> str:
-    """Return the type of an error, or of a value that was not usable."""
+    """Return the name of an error's type, or of the type of a value that was not usable."""
     if isinstance(answer.error, UnclearError):
         return answer.error.kind
     if answer is value or not isinstance(answer.error, CacheConfigurationError | UnkeyableError):
@@ -81,7 +81,7 @@ def refuse_to_wait(value: object) -> NoReturn:
 
 
 def printed_session(session: object) -> str | None:
-    """Return the session's text for keys; None, empty and false values are no session.
+    """Return the session's text for keys; None for None, 0, empty and false values, which are no session.
 
     Raises:
         UnclearError: If it is not a string, an int or a UUID.
@@ -102,7 +102,7 @@ _PRINTABLE: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
 
 
 def unknown_extensions(names: set[Any]) -> Problem:
-    """Return the problem of extensions that a client sent; a client may send names of any form."""
+    """Return the problem of a request with unknown ``extensions``; its advice names one whose name is printable."""
     printable = [name for name in names if isinstance(name, str) and _PRINTABLE.fullmatch(name)]
     if not printable:
         return Problem(Reason.REQUEST_EXTENSIONS)

@@ -31,12 +31,12 @@ from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem
 
 _MOST_NAMES: Final = 20_000
-"""How many tags are tried for an entry: its server keeps digests of tags only."""
+"""The most names of tags that are tried for an entry: its server keeps digests of tags only."""
 _MOST_BYTES: Final = 4_000_000
 
 
 class Requester(NamedTuple):
-    """Who asks, as the functions of the extension would say it.
+    """Who asks: what the functions of the extension would return.
 
     Attributes:
         tenant: The tenant; None where the extension has none.
@@ -113,7 +113,7 @@ class OperationEntry:
         """Return what is stored for a tenant and a session.
 
         Raises:
-            CacheConfigurationError: If something of that is missing.
+            CacheConfigurationError: If the tenant, the session or a varied value is missing or not usable.
             CacheStoreError: If Redis does not answer.
         """
         if not self.explanation.cacheable:
@@ -132,7 +132,7 @@ class OperationEntry:
         """Forget what is stored for a tenant and a session. Markers stay: they say who may see a response.
 
         Raises:
-            CacheConfigurationError: If something of that is missing.
+            CacheConfigurationError: If the tenant, the session or a varied value is missing or not usable.
             CacheStoreError: If Redis did not take it.
         """
         for cache, parts, beside in self._places(asked):
@@ -140,7 +140,7 @@ class OperationEntry:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the operation has an entry, whatever switches the cache off here."""
+        """Whether the operation as a whole has an entry, also if the cache is off in this process."""
         return self._policy.problem is None
 
     @property
@@ -159,7 +159,7 @@ class OperationEntry:
         return self._variant.policy
 
     def _places(self, asked: Requester) -> "Iterator[tuple[ResponseCache, list[str], list[str]]]":
-        """Yield where the entry may be: its key parts, and those in whose slot it is if that is another's."""
+        """Yield the caches and key parts that the entry may have, each with the key parts of a shared slot, if any."""
         options, policy = self._options, self._policy
         if (options.tenant is None) is not (asked.tenant is None):
             msg = (
@@ -202,7 +202,7 @@ class OperationEntry:
         return identity.cache, parts
 
     def _names(self, payload: bytes) -> Iterable[str]:
-        """Return the names of tags that an entry may have: its server keeps digests only."""
+        """Yield the names of tags that an entry may have: its server keeps digests only."""
         policy = self._policy
         of_types = tags_of_types(policy.type_tags)
         yield from carried(policy.tags | of_types | {"*"})
@@ -233,7 +233,7 @@ def _varied(name: str) -> Any:  # noqa: ANN401 - a function of the context
 
 
 def _kinds(session: Identity) -> list[Identity]:
-    """Return what a session may be that was written as text: keys tell a number from its text."""
+    """Return the sessions that a text may stand for: the text, an int, a UUID. Their keys differ."""
     found: list[Identity] = [session]
     if isinstance(session, str):
         if session.isdecimal() and str(int(session)) == session:

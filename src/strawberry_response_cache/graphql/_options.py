@@ -33,7 +33,7 @@ OnCommit: TypeAlias = Callable[[Callable[[], Awaitable[None]]], object]
 
 _MOST_WARNINGS: Final = 1_000
 _WITHOUT: Final = {"debug": "debug counts as off", "verify": "the request is not verified"}
-"""What happens where a function gives nothing usable, by the argument of the extension."""
+"""What the log says follows if a function returns nothing usable, by the argument of the extension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +58,13 @@ class Options:
     Attributes:
         off: Why nothing is cached in this process, by the argument ``enabled`` or by the environment; None
             if the cache is on, or if ``enabled`` is a function.
-        sightings: What was asked for before, for ``store_after=2``; None if everything is stored at once.
-        headers: What was said of HTTP headers; None if they are turned off.
+        sightings: The keys that were asked for before, for ``store_after=2``; None if everything is stored at once.
+        headers: The options of HTTP headers; None if these are turned off.
         honours_requests: ``honour_request_cache_control``.
         verification: What ``verify`` says; None if nothing is verified.
         watchers: Functions that receive the report of each operation; there are none outside of tests.
         is_fronted: Whether a middleware stands in front of the application.
-        says_nothing: Whether no response has ``responseCache`` in its ``extensions``.
+        says_nothing: Whether this package adds nothing to the ``extensions`` of any response.
     """
 
     cache: ResponseCache
@@ -94,19 +94,19 @@ class Options:
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
 
     def __post_init__(self) -> None:
-        """Work out what each request needs."""
+        """Set what follows from the other attributes."""
         self.says_nothing = self.debug is False and not (
             self.headers and self.headers.tells_gateways
         )
 
     @property
     def notes_fields(self) -> bool:
-        """Whether the cache notes what it does for each field."""
+        """Whether the cache notes what it does for each field: for ``debug``, or for watchers."""
         return self.debug is not False or bool(self.watchers)
 
 
 def why_off(enabled: Switch) -> Problem | None:
-    """Return why nothing is cached in this process, whatever the requests are; None if something may be.
+    """Return why nothing is cached in this process, and log it if the environment says so; None if the cache is on.
 
     Raises:
         CacheConfigurationError: If the switch in the environment is neither on nor off.
@@ -137,7 +137,7 @@ class Warnings:
     """The log lines of one extension: once per field, or once per interval for each function.
 
     Args:
-        owner: Whose functions they are about, as it stands in the lines.
+        owner: Who has the functions that the lines are about, in the words of the lines.
     """
 
     def __init__(self, owner: str = "The extension's") -> None:
@@ -200,7 +200,7 @@ class Warnings:
         )
 
     def tags_left_out(self, number: int) -> None:
-        """Log that a response has more tags than caches in front can be told."""
+        """Log that a response has more tags than fit into its headers for CDNs."""
         if (count := self._intervals.counted("cdn_tags")) is None:
             return
         logger.warning(
@@ -242,7 +242,7 @@ class Warnings:
         )
 
     def parent_key(self, coordinate: str, kind: str) -> None:
-        """Log, once per field, that the key of its parent failed."""
+        """Log, once per field, that no key could be made of its parent."""
         if self._is_first(f"parent of {coordinate}"):
             logger.error(
                 "The key of the parent of %s failed (%s); the field has no entry of its own.",

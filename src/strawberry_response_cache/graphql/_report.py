@@ -1,4 +1,4 @@
-"""What the cache did for one operation: for responses with ``debug``, and for who watches the extension."""
+"""What the cache did for one operation: for responses with ``debug``, and for functions that watch."""
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -38,7 +38,7 @@ class InvalidatedByMutation:
         """Return what a response tells of the invalidation: types and lists, and never an id or a tag.
 
         Args:
-            schema: Whose types may be named; other tags are counted alone.
+            schema: The schema whose types may be named; tags of anything else are only counted.
         """
         kinds = {tag.partition(":")[0] for tag in self.tags}
         types = sorted(kind for kind in kinds if is_object_type(schema.get_type(kind)))
@@ -59,12 +59,12 @@ class InvalidatedByMutation:
 class Report:
     """What the cache does for one operation, noted while it runs.
 
-    It holds nothing of the request, so it may outlive it.
+    It holds nothing of the request, so it may be kept after the request has ended.
 
     Attributes:
-        operation_type: GraphQL's, such as ``query``; known if the operation is watched.
+        operation_type: GraphQL's, such as ``query``; empty unless the operation is watched.
         operation_name: The name that the document gives the operation.
-        fields: What became of fields with entries of their own; None if there are none.
+        fields: How fields with entries of their own were answered; None if there are none.
         told: What a mutation invalidates; None if that is nothing, or not known yet.
     """
 
@@ -79,7 +79,7 @@ class Report:
         self.told: InvalidatedByMutation | None = None
 
     def name(self, operation: OperationDefinitionNode) -> None:
-        """Note which operation it is."""
+        """Note the type and the name of the operation."""
         self.operation_type = operation.operation.value
         self.operation_name = None if operation.name is None else operation.name.value
 
@@ -87,13 +87,13 @@ class Report:
         """Note the outcome of the operation.
 
         Args:
-            outcome: The outcome, or what tells it when it is asked for.
+            outcome: The outcome, or a function that returns it when it is needed.
         """
         self._outcome = outcome
 
     @property
     def outcome(self) -> Outcome | None:
-        """The outcome of the operation; None as long as it is not known."""
+        """The outcome of the operation, or of a fault that interrupted it; None as long as it is not known."""
         if self._guard.is_faulted:
             return Outcome.of(Problem(Reason.of_fault(is_too_deep=self._guard.is_too_deep)))
         if self._outcome is not None and not isinstance(self._outcome, Outcome):
@@ -103,7 +103,7 @@ class Report:
     def as_extension(
         self, schema: GraphQLSchema, advise: Callable[[str], str | None]
     ) -> dict[str, object] | None:
-        """Return the report as a response holds it; None as long as the outcome is not known.
+        """Return the report for ``extensions`` of the response; None as long as the outcome is not known.
 
         Args:
             schema: As in `InvalidatedByMutation.as_extension`.

@@ -1,7 +1,7 @@
-"""The tenant, session and varied values of one request. If one is unclear, nothing is cached.
+"""The tenant, session and varied values of one request. If one of their functions fails, nothing is stored.
 
-Each function of the extension is called once per operation, before its first resolver. It may be async
-where the operation is.
+Each of these functions is called once per operation, before its first resolver. It may be async where the operation
+is. Before a response is stored, those that are not async are called again, to see whether they return the same.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -39,7 +39,7 @@ from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _Function: TypeAlias = tuple[str, Callable[[Any], Any], Callable[[Any], str | None]]
-"""A function of the extension, with its name and what prints its return value."""
+"""A function of the extension: its name, itself, and what turns its return value into text for keys."""
 _NO_EXTENSIONS: Final[Mapping[str, str]] = {}
 _TENANT: Final = "tenant"
 _SESSION: Final = "session"
@@ -96,7 +96,7 @@ class RequestContext:
 
     @property
     def wait_budget(self) -> WaitBudget:
-        """For how long all of the request may wait for other requests."""
+        """The time that this request, with all its fields, may spend waiting for other requests."""
         if self._wait_budget is None:
             self._wait_budget = tenant_of(self.options.cache).wait_budget()
         return self._wait_budget
@@ -125,7 +125,7 @@ class RequestContext:
         """Call the functions of `ask` one after the other, until one returns an awaitable.
 
         Returns:
-            Whether none did; otherwise `ask` goes on where this ends.
+            Whether none did. If one did, `ask` awaits that and calls the others.
         """
         for name, function, printed in self._to_ask(varied, session=session):
             if (value := self._begun(name, function, printed)) is not None:
@@ -134,7 +134,7 @@ class RequestContext:
         return True
 
     async def ask(self, varied: Iterable[str] = (), *, session: bool) -> None:
-        """Call ``tenant``, ``vary`` functions and, if wanted, ``session``; each once.
+        """Call ``tenant``, ``vary`` functions and, if wanted, ``session``, unless they were called.
 
         Args:
             varied: Names of the extension's ``vary`` functions.
@@ -206,7 +206,7 @@ class RequestContext:
 
     @property
     def answers(self) -> Mapping[str, str | Problem | None]:
-        """What the functions returned that were called, as it is printed for keys, by their names."""
+        """What each called function returned, as text for keys, by its name; a problem if that was not usable."""
         return self._answers
 
     # -- Their results ---------------------------------------------------------------------------
@@ -219,11 +219,11 @@ class RequestContext:
         return self.options.cache.for_tenant(tenant) if isinstance(tenant, str) else None
 
     def session(self) -> str | Problem | None:
-        """Return the session's text for keys; None without a session, or if it was not called."""
+        """Return the session's text for keys, or a problem if ``session`` failed; None without one or before that."""
         return self._answers.get(_SESSION)
 
     def identify(self, policy: Policy) -> CacheIdentity | Problem:
-        """Return the cache identity for a policy, or the problem if it is unclear.
+        """Return the cache identity for a policy, or the problem that keeps it from being known.
 
         Args:
             policy: The policy; the functions on which it depends were called.
@@ -248,7 +248,11 @@ class RequestContext:
         )
 
     def without_session(self, coordinate: str | None) -> Problem:
-        """Return the problem of a PRIVATE response without a session."""
+        """Return the problem of a PRIVATE response without a session, and log it once per field.
+
+        Args:
+            coordinate: The PRIVATE field; None if a resolver made the response PRIVATE.
+        """
         advice = (
             (f"{coordinate} is PRIVATE" if coordinate else "A resolver made the response PRIVATE")
             + ", and "
@@ -263,9 +267,10 @@ class RequestContext:
         return Problem(Reason.PRIVATE_WITHOUT_SESSION, coordinate, advice)
 
     def why_not_stored(self) -> Reason | None:
-        """Return why nothing of the request is stored, now that its resolvers ran; None if it may be.
+        """Return why nothing of the request is stored, after its resolvers ran; None if it may be stored.
 
-        ``session`` failed, or a function returns another value now. Async functions are not called again.
+        Either ``session`` failed, or a function returned another value when this called it again. Async functions
+        are not called again.
         """
         if isinstance(self.session(), Problem):
             return Reason.CONTEXT_FAILED
@@ -285,7 +290,7 @@ class RequestContext:
     # -- Switches ------------------------------------------------------------------------------------
 
     def switched_off(self) -> Problem | None:
-        """Return a problem if the cache is off."""
+        """Return the problem if the cache is off for this request; None if it is on."""
         options = self.options
         if options.off is not None:
             return options.off
@@ -299,7 +304,7 @@ class RequestContext:
         return None if answer else Problem(Reason.DISABLED)
 
     def is_debugged(self) -> bool:
-        """Whether ``debug`` is on; False if its function fails. It is asked once."""
+        """Whether ``debug`` is on; False if its function fails. The function is called once per request."""
         if self._is_debugged is not None:
             return self._is_debugged
         answer = self._switch(self.options.debug)
@@ -311,14 +316,14 @@ class RequestContext:
 
     @property
     def is_verified(self) -> bool:
-        """Whether what the cache answers is executed all the same, without waiting for others. It is drawn once."""
+        """Whether hits of this request are executed too, and compared; drawn once. The request waits for no other."""
         if self._is_verified is None:
             verification = self.options.verification
             self._is_verified = verification is not None and self._draw(verification)
         return self._is_verified
 
     def verify(self) -> None:
-        """Execute what the cache answers all the same; see `is_verified`."""
+        """Have hits of this request executed too, and compared; see `is_verified`."""
         self._is_verified = True
         self.wait_budget.spend()
 
@@ -332,7 +337,7 @@ class RequestContext:
 
     @property
     def directives(self) -> RequestDirectives:
-        """What the request, or the server's own code before it, asks of the cache."""
+        """The cache directives of the request: by ``renew_cache``, or from its ``Cache-Control``."""
         if (directives := self._directives) is None:
             directives = self._directives = self._asked_of_cache()
         return directives
@@ -361,7 +366,7 @@ class RequestContext:
         """Return why ``cacheable`` keeps a result from being stored; None if it does not.
 
         Args:
-            result: Of a whole operation, without errors.
+            result: The result of a whole operation, without errors.
         """
         function = self.options.cacheable
         if function is None:

@@ -8,7 +8,7 @@ from strawberry_response_cache.core._fork import renewed_in_child
 _BITS: Final = 21
 _MASK: Final = 2**_BITS - 1
 MOST: Final = 100_000
-"""Keys of one generation: of a key that is new, fewer than one in a hundred counts as seen before."""
+"""The keys of one generation. With that many, fewer than one in a hundred new keys counts as seen before."""
 
 
 class Sightings:

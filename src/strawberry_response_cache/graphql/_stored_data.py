@@ -1,4 +1,4 @@
-"""The data of a stored response whose bytes a view sends as they are."""
+"""The data of a stored response whose bytes a view sends without parsing them."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,7 +10,7 @@ BEGIN: Final = b'{"data":{'
 
 
 class StoredData(dict[str, Any]):
-    """The data of a stored response; it is decoded when somebody looks at it.
+    """The data of a stored response; it is decoded when it is first read.
 
     Args:
         response: The stored response: a JSON object whose only member is ``data``.
@@ -21,7 +21,7 @@ class StoredData(dict[str, Any]):
         b'{"data":{"books":[]}}'
         >>> data["books"]
         []
-        >>> data.response is None  # what looks at it may change it
+        >>> data.response is None  # what reads it may change it
         True
     """
 
@@ -32,11 +32,11 @@ class StoredData(dict[str, Any]):
 
     @property
     def response(self) -> bytes | None:
-        """The stored response; None after somebody looked at the data."""
+        """The bytes of the stored response; None after the data was read, and may have been changed."""
         return self._response
 
     def look(self) -> None:
-        """Decode the data."""
+        """Decode the data, unless that was done."""
         if self._response is not None:
             dict.update(self, from_json(self._response, cache_strings="keys")["data"])
             self._response = None
@@ -67,7 +67,7 @@ _HARMLESS: Final = frozenset(
         "fromkeys",
     }
 )
-"""What `dict` has of its own and does not look at the items."""
+"""The members of `dict` that do not read the items."""
 
 for _name in vars(dict).keys() - _HARMLESS:
     setattr(StoredData, _name, _looking(getattr(dict, _name)))

@@ -21,12 +21,12 @@ _OF_SESSION: Final = "session:"
 
 
 class Verification:
-    """Chooses the operations that are verified, and remembers who stored the entries of this process.
+    """Chooses the operations that are verified, and remembers which session stored each entry of this process.
 
     Sessions are remembered as keyed digests. Neither the digests nor their key leave this process.
 
     Args:
-        share: The share of operations.
+        share: The share of operations to verify.
 
     Example:
         >>> verification = Verification(1.0)
@@ -43,10 +43,10 @@ class Verification:
         self._storers: Bounded[str, bytes] = Bounded(_MOST_BYTES)
 
     def chooses(self, context: object) -> bool | str:
-        """Whether an operation is verified.
+        """Decide at random whether an operation is verified.
 
         Returns:
-            If the function gave no share, the type of its error or of what it returned.
+            The decision; if the function returned no share, the name of the type of its error, or of what it returned.
         """
         share = self.share if not callable(self.share) else called(self.share, context)
         is_share = called(is_a_share, share)
