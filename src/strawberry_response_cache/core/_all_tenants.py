@@ -33,7 +33,7 @@ class AllTenants:
 
         Raises:
             CacheConfigurationError: If the server is a cluster.
-            CacheStoreError: If Redis did not take it.
+            CacheStoreError: If Redis failed; some tenants may be cleared then.
         """
         driver = self._engine.async_driver()
         if isinstance(driver.transport, AsyncCluster):
@@ -53,10 +53,10 @@ class AllTenants:
         self._empty_local_memory()
 
     def clear_sync(self) -> None:
-        """Clear every tenant; the sync form of `clear`, also on a cluster.
+        """Clear every tenant. This is the sync form of `clear`; it also works on a cluster.
 
         Raises:
-            CacheStoreError: If Redis did not take it.
+            CacheStoreError: If Redis failed; some tenants may be cleared then.
         """
         for _ in self.clear_stepwise():
             pass
@@ -67,7 +67,7 @@ class AllTenants:
         It is not atomic: tenants that a request begins to use meanwhile may be left out.
 
         Raises:
-            CacheStoreError: If Redis did not take it; the tenants that were cleared until then stay cleared.
+            CacheStoreError: If Redis failed; the tenants that were cleared until then stay cleared.
         """
         cleared: set[str] = set()
         for _, keys in self._inspection.pages(self._pattern):

@@ -258,7 +258,7 @@ class ResponseCache(RememberedValues):
 
         Raises:
             TypeError: If ``key_parts`` is a bare string or holds anything but strings.
-            CacheStoreError: If Redis did not take it within ``invalidate_deadline``.
+            CacheStoreError: If Redis did not take the invalidation within ``invalidate_deadline``.
 
         Example:
             >>> import asyncio
@@ -289,8 +289,8 @@ class ResponseCache(RememberedValues):
             queued: As in `invalidate`; False by default.
 
         Raises:
-            CacheStoreError: If Redis did not take it within ``invalidate_deadline``. With ``queued``, only
-                if the queue is full.
+            CacheStoreError: If Redis did not take the invalidation within ``invalidate_deadline``. With ``queued``,
+                only if the queue is full.
 
         Example:
             >>> import asyncio

@@ -73,7 +73,7 @@ class Cacheable(ABC, Generic[T]):
         Raises:
             TypeError: If ``cache`` is not a `ResponseCache`, or the key parts or the tags are not strings.
             CacheConfigurationError: If the class has no ttl, or a ttl that is not valid.
-            CacheSerializationError: If the value would not come back from the cache as it was.
+            CacheSerializationError: If a hit could not return the value unchanged.
         """
         if not isinstance(cache, ResponseCache):
             kind = type(cache).__name__

@@ -130,8 +130,8 @@ class Cached:
         """Return the cached function.
 
         Raises:
-            CacheConfigurationError: If it is not a function, or yields; or if it has no ``key`` and is a
-                lambda or uses variables of the function around it.
+            CacheConfigurationError: If the decorated object is not a function, or yields; or if there is no ``key``
+                and it is a lambda or uses variables of the function around it.
         """
         _check(function, keyed=self._key is not None)
         call = _Call(function, self._key, self._as_type)

@@ -48,7 +48,7 @@ class CacheStoreError(CacheError):
 
 
 class CacheSerializationError(CacheError):
-    """A value cannot be stored so that it comes back as it was.
+    """A value cannot be stored so that a hit returns it unchanged.
 
     Example:
         >>> from strawberry_response_cache import ResponseCache

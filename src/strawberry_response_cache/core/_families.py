@@ -58,7 +58,7 @@ def carried(tags: AbstractSet[str]) -> AbstractSet[str]:
 
 
 def all_of_family(kind: str) -> tuple[str, str]:
-    """Return the tags that reach every entry with a tag of a family, however many there are."""
+    """Return the two tags whose invalidation invalidates every entry with a tag of the family."""
     return kind, whole_family(kind)
 
 

@@ -38,7 +38,7 @@ def renewed_in_child(owner: object, name: str, make: Callable[[], L]) -> L:
 
 
 def renewed() -> list[tuple[object, str]]:
-    """Return the owner and the attribute of each such lock."""
+    """Return the owner and the attribute of each lock that `renewed_in_child` made."""
     found = [(known(), name) for (_, name), (known, _) in list(_renewed.items())]
     return [(owner, name) for owner, name in found if owner is not None]
 

@@ -62,11 +62,11 @@ class Census:
 
     Attributes:
         entries: How many entries there are. Invalidated ones count too, while the server keeps them.
-        entry_bytes: What they take in the servers' memory.
+        entry_bytes: The bytes that the entries take in the servers' memory.
         leases: How many leases there are: values that are being generated.
         tag_tables: How many tag tables there are, one for each slot of a tenant.
-        table_bytes: What these take.
-        invalidated_tags: How many invalidated tags these hold; a tag counts once for its tenant. Its family
+        table_bytes: The bytes that the tag tables take in the servers' memory.
+        invalidated_tags: How many invalidated tags the tables hold; a tag counts once for its tenant. Its family
             (``Account:*`` of ``Account:1``) counts as one more tag: the server keeps digests, which look alike.
         tenants: How many tenants have an entry or a tag table, the cache itself included.
         largest: The tenants with most bytes of entries: the hash of their name, their entries and the bytes.
@@ -198,7 +198,7 @@ class Inspection:
                     break
 
     def all_keys(self) -> int | None:
-        """Return how many keys the servers have, those of others included; None if they do not tell."""
+        """Return how many keys the servers have, also of other applications; None if a server does not answer."""
         counts = [node.perform(CountKeys(), deadline=self._deadline) for node in self._nodes()]
         numbers = [each for each in counts if isinstance(each, int)]
         return sum(numbers) if len(numbers) == len(counts) else None

@@ -104,7 +104,7 @@ class EntryKeys(NamedTuple):
 _FOUND: Final = re.compile(
     r"(?:\d+/\d+:)?(?P<tenant>[A-Za-z0-9_-]{27})\}:(?P<kind>[elt])(?::[A-Za-z0-9_-]{27})?"
 )
-"""A key after its prefix; with several slots, the slot stands before the tenant."""
+"""The pattern of a key without its prefix; with several slots, the slot comes before the tenant."""
 
 
 class FoundKey(NamedTuple):

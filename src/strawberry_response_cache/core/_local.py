@@ -76,7 +76,7 @@ def local_hit(memory: Memory, keys: EntryKeys, as_type: object) -> CachedRespons
         None if there is no entry, or it cannot be rebuilt.
 
     Raises:
-        CacheConfigurationError: If there is no such type.
+        CacheConfigurationError: If pydantic cannot serialise ``as_type``.
     """
     codec = codec_for(as_type)
     found = memory.find(keys)

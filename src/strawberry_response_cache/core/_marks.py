@@ -7,7 +7,7 @@ from typing import Final
 from strawberry_response_cache.core._fork import renewed_in_child
 
 MOST: Final = 1024
-"""Above that, the mark that was set the longest ago goes."""
+"""The most marks. Above that, the mark that was set the longest ago is removed."""
 
 
 class Marks:
@@ -25,7 +25,7 @@ class Marks:
         self._until: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return the number of marks, those whose time is over included until they are looked at."""
+        """Return the number of marks. A mark whose time is over counts until `has` removes it."""
         return len(self._until)
 
     def set(self, key: str, until: float) -> None:

@@ -129,7 +129,7 @@ class Counted(Protocol):
 class Observer:
     """Receives the events of the core; this one ignores them.
 
-    The methods of others are quick, do no I/O and do not raise.
+    The methods of other observers must be quick, do no I/O and not raise.
     """
 
     def listening(self) -> bool:

@@ -43,7 +43,7 @@ class _Found(NamedTuple):
     Attributes:
         fresh: The entry as it was found.
         ends: When its ttl ends.
-        log: Knows what was invalidated since.
+        log: Tells whether the entry was invalidated since.
         ticket: Taken before the store was asked.
     """
 

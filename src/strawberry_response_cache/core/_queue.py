@@ -151,7 +151,7 @@ class InvalidationQueue:
         Args:
             keyspace: The keys of the tenant.
             tags: Digests of the tags; None for everything.
-            reason: Why Redis did not take it.
+            reason: Why Redis did not take the invalidation.
             names: The tags as text, for `on_invalidate`.
 
         Returns:

@@ -17,7 +17,7 @@ class RequestStatistics:
         coalesced: Answered by a run of another caller in this process, which they joined.
         misses: Generated, and meant to be stored.
         bypasses: Generated without the cache.
-        saved: The seconds that the values of all hits took when they were generated, in whole milliseconds each.
+        saved: The seconds that generating the values of all hits took; each value is counted in whole milliseconds.
 
     Example:
         >>> requests = RequestStatistics(redis_hits=3, misses=1, saved=0.6)
@@ -56,7 +56,7 @@ class OperationStatistics:
     Attributes:
         requests: The requests, by result.
         impact: The seconds that generated requests took: calls x cost x missed share. It is what the cache
-            could save. That of mutations and subscriptions is not counted.
+            could save. Mutations and subscriptions are not counted.
         hit_limit: The highest hit ratio, from 0 to 1, that the keys allow: the share of calls that came after another
             call with the same key. It is estimated from a sample. None if no call had a key, which is so for an
             operation that cannot be cached as a whole.

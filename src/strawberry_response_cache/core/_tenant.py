@@ -145,7 +145,10 @@ class Tenant:
         prefetched: Prefetched | None = None,
         budget: WaitBudget | None = None,
     ) -> CachedResponse[T]:
-        """Return a value; the sync form of `run`."""
+        """Return a value from the cache, or generate and store it; the sync form of `run`.
+
+        In a thread with a running event loop, it does not wait for other callers.
+        """
         driver, budget = self.engine.sync_driver(), _budget_of_threads(budget)
         is_pending = self._invalidations.are_pending_sync()
         call = self._call(
@@ -203,7 +206,7 @@ class Tenant:
         prefetched: Prefetched | None = None,
         budget: WaitBudget | None = None,
     ) -> Mapping[int, CachedResponse[T] | Exception]:
-        """Return many values, with one round trip for all.
+        """Return many values, or the error of each, by their positions in ``keys``; one round trip for all.
 
         Args:
             keys: The keys of their entries, each once.
@@ -234,7 +237,10 @@ class Tenant:
         prefetched: Prefetched | None = None,
         budget: WaitBudget | None = None,
     ) -> Mapping[int, CachedResponse[T] | Exception]:
-        """Return many values; the sync form of `run_many`."""
+        """Return many values, or the error of each; the sync form of `run_many`.
+
+        In a thread with a running event loop, it does not wait for other callers.
+        """
         driver, budget = self.engine.sync_driver(), _budget_of_threads(budget)
         is_pending = self._invalidations.are_pending_sync()
         asked = zip(keys, serializers, strict=True)
@@ -250,7 +256,7 @@ class Tenant:
         """Invalidate one entry.
 
         Raises:
-            CacheStoreError: If Redis did not take it.
+            CacheStoreError: If Redis did not take the invalidation.
         """
         await self._invalidations.perform(self._invalidations.of_entry(keys))
 

@@ -82,7 +82,7 @@ class RememberedValues:
             TypeError: If ``key_parts`` or ``tags`` is a bare string or holds anything but strings, or if
                 ``generator`` is not an async function.
             CacheConfigurationError: If a duration is not valid, or the handle has no async client.
-            CacheSerializationError: If the value would not come back from the cache as it was; see the
+            CacheSerializationError: If a hit could not return the value unchanged; see the
                 setting ``strict``.
 
         Source: early refresh is XFetch, from "Optimal Probabilistic Cache Stampede Prevention" (Vattani,
@@ -222,7 +222,7 @@ class RememberedValues:
             TypeError: If a key is not a sequence of strings.
             CacheConfigurationError: If a duration is not valid, the handle has no async client, or
                 ``load_many`` does not return one value for each key.
-            CacheSerializationError: If a value would not come back from the cache as it was; see the
+            CacheSerializationError: If a hit could not return a value unchanged; see the
                 setting ``strict``.
 
         Example:

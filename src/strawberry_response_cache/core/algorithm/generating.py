@@ -108,7 +108,7 @@ def _known_tags(call: Call[T], flight: Flight) -> AbstractSet[str]:
 
 
 def _serve_instead(call: Call[T], due: Refresh[T], fault: Unavailable) -> Flow[T]:
-    """Serve the old value, since its refresh failed. A refresh is tried once per lease, not once per request."""
+    """Serve the old value, because its refresh failed. Until the lease would end, no caller tries another refresh."""
     _log(call, fault)
     yield Detach(Throttle(call.keys, due.lease, call.limits.lease_ms))
     return serve(call, replace(due.served, saved=0.0), due.entry)

@@ -43,7 +43,8 @@ class _LookupBatch:
         effect: The lookups.
         began: When the first was requested, in seconds of `time.perf_counter`.
         ask: Tells whether it was sent.
-        callers: Who is told the answer to each lookup: who requested it, then those who share it.
+        callers: For each lookup, what to call with the answer: first for the caller that requested it, then for those
+            that share it.
         subjects: The cache and field of each, for the observer; None for one that is measured with others.
         shared: The callers of each lookup that may be shared, by its key.
     """

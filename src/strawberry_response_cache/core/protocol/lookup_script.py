@@ -1,4 +1,4 @@
-"""The script of lookups: whether entries still count, and who may store those that do not.
+"""The script of lookups: whether each entry still counts, and if not, which caller gets its lease.
 
 A hit is what a server does most, so this script calls the server as seldom as it can: once for the clock, twice for
 each entry, and once more for the tags of all entries that may be outdated. The lookups of one moment share one run of it.

@@ -1,4 +1,4 @@
-"""Codecs: values to JSON and back. A value that would not come back unchanged is refused."""
+"""Codecs: values to JSON and back. A value that JSON would not give back unchanged is refused."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -179,7 +179,7 @@ class TypedJson:
 
 
 def _is_alike(restored: object, value: object) -> bool:
-    """Whether models and dataclasses came back with the same types, at every depth.
+    """Whether a restored value has models and dataclasses of the same types as the original, at every depth.
 
     Objects of different types can have the same JSON: a subclass, another member of a union, or a model with
     excluded fields.
@@ -231,7 +231,7 @@ def dump_within(value: object, most: int, *, is_exact: bool = False) -> bytes | 
         is_exact: Whether JSON is known to give it back as it should be.
 
     Raises:
-        CacheSerializationError: If the value would not come back unchanged.
+        CacheSerializationError: If JSON would not give the value back unchanged.
     """
     size, inexact = measured(value)
     if inexact is not None and not is_exact:

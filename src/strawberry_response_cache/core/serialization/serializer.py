@@ -49,7 +49,7 @@ class Diverted:
 
 
 class Serializer(Protocol[T]):
-    """How values become bytes and come back.
+    """Turns values into bytes, and bytes into values again.
 
     Attributes:
         serves_stale: Whether a stale value may be served if the generator raises.

@@ -173,7 +173,7 @@ def refuse_async(name: str, function: object) -> None:
 
 
 def not_callable(generator: object, example: str, name: str = "The generator") -> TypeError:
-    """Return the error for a generator that is not a function, such as a coroutine."""
+    """Return the error for a generator that is not a function; a coroutine is closed."""
     if type(generator) is CoroutineType:
         generator.close()
     return TypeError(
@@ -183,7 +183,7 @@ def not_callable(generator: object, example: str, name: str = "The generator") -
 
 
 async def run_async_generator(generator: Callable[[], Awaitable[T]]) -> T:
-    """Run an async generator.
+    """Call the generator of `remember`, an async function, and return its value.
 
     Raises:
         TypeError: If it is not async.
@@ -200,7 +200,7 @@ async def run_async_generator(generator: Callable[[], Awaitable[T]]) -> T:
 
 
 def plain(generator: Callable[[], T]) -> T:
-    """Run a plain generator.
+    """Call the generator of `remember_sync`, a plain function, and return its value.
 
     Raises:
         TypeError: If it is async.
