@@ -1,7 +1,8 @@
 """The objects that a gateway of Apollo Federation asks for, each with an entry of its own.
 
-A gateway asks for a different list each time, so the entry of a whole answer is of little use. What it says of an
-object is in the key as a whole: where a type has no ``resolve_reference``, Strawberry makes the object of it.
+A gateway asks for a different list each time, so an entry for a whole answer would rarely be a hit. The key of an
+object contains everything that the gateway sent of it: for a type without ``resolve_reference``, Strawberry makes the
+object from that.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,7 +62,7 @@ class CachedEntity:
         """Return the cache request for one object.
 
         Args:
-            representation: What the gateway sent; resolving changes it.
+            representation: What the gateway sent of the object, read before the field is executed, which changes it.
         """
         who = self._who
         try:
@@ -72,7 +73,7 @@ class CachedEntity:
         def parts(session: str | None) -> list[str]:
             return field_key(who.field_stem(self._stem, "", session), sent)
 
-        # An object that is not there has no identity, and a mutation may create it.
+        # An object that does not exist has no identity in the result, and a mutation may create it.
         identity = plain_identity(representation.get(self._identity))
         kind = self._plan.kind.name
         return CacheRequest(
@@ -84,14 +85,14 @@ class CachedEntity:
             subject=self._subject,
             whole=False,
             inherited=frozenset({f"{kind}:{identity}"} if identity else ()),
-            # Where it is not told either, any object of the type that a mutation returns may be this one.
+            # If the gateway sent none either, any object of the type that a mutation returns may be this one.
             tags_if_null=frozenset(() if identity else {f"{kind}:*"}),
         )
 
 
 @dataclass(slots=True, repr=False, eq=False)
 class Representation:
-    """An object that is asked for.
+    """An object that a gateway asks for.
 
     Attributes:
         sent: What the gateway sent of it.
@@ -105,18 +106,18 @@ class Representation:
 
     @property
     def policy(self) -> Policy | None:
-        """How long it is cached; None if it is not."""
+        """The policy of its entry; None if it has no entry."""
         return None if isinstance(self.cache_request, Problem) else self.plan.policy
 
 
 class EntitiesOutcome:
-    """What is told of the answer to an operation that consists of single objects.
+    """The outcome and the freshness of an operation whose objects are answered one by one.
 
     Args:
         tells_gateways: Whether gateways are told the tags of each object.
 
     Attributes:
-        count: How many objects are asked for.
+        count: How many objects the gateway asks for.
     """
 
     __slots__ = ("_parts", "_tells_gateways", "_worst", "count")
@@ -128,7 +129,7 @@ class EntitiesOutcome:
         self.count = 0
 
     def note(self, positions: Iterable[int], key: str, cache_result: CacheResult) -> None:
-        """Note an object that was answered through the cache."""
+        """Note an object that was answered through the cache, and all positions at which the gateway asks for it."""
         self._note(cache_result.outcome(), (key, cache_result))
         part = cache_result.freshness(), cache_result.result.data is None
         self._parts.update(dict.fromkeys(positions, part))
@@ -149,7 +150,7 @@ class EntitiesOutcome:
         """Count the operation, and return the worst outcome of its objects.
 
         Returns:
-            None if it asks for no objects.
+            None if no object was noted.
         """
         if self._worst is None:
             return None
@@ -161,7 +162,7 @@ class EntitiesOutcome:
         return outcome
 
     def freshness(self) -> Freshness | None:
-        """Return for how long others may store the answer; None if they must not."""
+        """Return how long browsers and CDNs may store the answer; None if they must not."""
         parts = [self._parts.get(position, (None, True)) for position in range(self.count)]
         known = strictest([freshness for freshness, _ in parts])
         if known is None:
@@ -177,7 +178,7 @@ class RequestedEntities:
 
     Attributes:
         inputs: What their resolvers receive; None if there are no variables and no defaults that resolvers can change.
-        told: What others may be told of the answer.
+        told: The outcome and the freshness of the answer.
     """
 
     __slots__ = ("_found", "_kinds", "_plan", "_request", "_text", "_variant", "inputs", "told")
@@ -204,9 +205,9 @@ class RequestedEntities:
         self.told = EntitiesOutcome(tells_gateways=headers is not None and headers.tells_gateways)
 
     def representations(self, executor: Executor[Any], where: FieldCall) -> list[Representation]:
-        """Return what is asked for; nothing if it is executed as any other field.
+        """Return the objects that are asked for; an empty list if the field is executed like any other.
 
-        The executor has not executed the field yet: that changes what was sent.
+        Call it before the executor executes the field, which changes what the gateway sent.
         """
         if self._found is None:
             found = self._read(executor, where)
@@ -224,7 +225,7 @@ class RequestedEntities:
         for sent in _sent(executor, where):
             kind = self._kind(sent)
             if kind is None:
-                return []  # Strawberry answers it with an error of the whole field
+                return []  # for this, Strawberry reports an error of the whole field
             if kind.name not in entities:
                 plan = self._plan.entity(self._variant, kind, executor.variable_values.coerced)
                 if plan is None:
@@ -236,7 +237,7 @@ class RequestedEntities:
         return found
 
     def _kind(self, sent: object) -> GraphQLObjectType | None:
-        """Return the type of an object that is asked for; None if it is not resolved by itself."""
+        """Return the type of an object that is asked for; None if it is made with its place in the list."""
         name = sent.get("__typename") if isinstance(sent, dict) else None
         kind = self._kinds.get(name) if isinstance(name, str) else None
         return None if kind is None or is_told_where_it_stands(kind) else kind
@@ -256,7 +257,7 @@ class RequestedEntities:
 
 
 def _sent(executor: Executor[Any], where: FieldCall) -> list[Any]:
-    """Return what a gateway sent, as graphql-core coerces it."""
+    """Return the representations that a gateway sent, as graphql-core coerces them; empty if they are not valid."""
     try:
         _, coerced = info_and_arguments(executor, where)
     except GraphQLError:  # graphql-core raises it again

@@ -43,8 +43,8 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.rules import FieldRule
 
 _MOST_LOOKED_UP: Final = 1_000
-"""Fields of one operation that are looked up. Each takes as long as executing dozens of plain fields, so a list
-of 10,000 objects would take seconds."""
+"""The most fields of one operation that are looked up. A lookup takes as long as executing dozens of plain fields,
+so a list of 10,000 objects would take seconds."""
 _UNSAVED: Final = (None, "")
 """Ids that several unsaved objects may share."""
 
@@ -54,17 +54,17 @@ class Fields:
 
     Args:
         plan: The plan of the operation.
-        variant: The operation with its conditions decided.
+        variant: The operation with each ``@skip`` and ``@include`` decided.
         request: The context of the request.
         sent: The values that were sent for the variables.
-        inputs: The variables as resolvers receive them; None if there are no variables and no defaults that resolvers can change.
+        inputs: The variables and defaults that resolvers receive; None if there are none that they can change.
         around: The life of the entry that holds the fields; None if there is none.
         schema: The Strawberry schema.
-        entities: The rule of `_entities`, if each object that it asks for is looked up; None, the default, if not.
+        entities: The rule of ``_entities``, if the objects that it asks for are looked up one by one; else None.
 
     Attributes:
-        depth: How many fields of the operation stand within each other.
-        entities: These objects; None if they are not looked up.
+        depth: How deep the fields of the operation are nested.
+        entities: The objects that ``_entities`` asks for; None if they are not looked up one by one.
         outcomes: What the cache did for each field; None if nothing reads that.
         left: How many fields may still be looked up.
         prefetched: The prefetched entries.
@@ -113,7 +113,7 @@ class Fields:
         """Return the cached field for a selected field.
 
         Returns:
-            Why it has no entry of its own, if its annotations ask for one; None if they do not.
+            The cached field; a problem if its annotations ask for an entry of its own, and it has none; else None.
         """
         nodes = [each.node for each in details]
         if any(each.fragment_variable_values for each in details):
@@ -134,7 +134,7 @@ class Fields:
         subject = self.request.subject("field", executor.operation, who.visibility, coordinate)
         text, inputs = self._text_of(executor), None
         if self._inputs is not None:
-            # Before anything is remembered that was made of what a resolver changed.
+            # Checked before keys are made and remembered: a resolver may have changed a variable.
             uses = plan.uses(text, executor.variable_values)
             if uses or plan.defaults:
                 inputs = UsedInputs(self._inputs.sent, uses, plan.defaults)
@@ -154,7 +154,7 @@ class Fields:
     def admit(
         self, executor: Executor[Any], cached_field: "CachedField", source: object, path: Path
     ) -> CacheRequest | Problem:
-        """Return the way through the cache for the field of one object, unless there are too many."""
+        """Return the cache request for the field of one object, unless too many were looked up."""
         if cached_field.inputs is not None and cached_field.inputs.are_changed(executor):
             return CHANGED
         if self.prefetched.is_down:
@@ -186,7 +186,7 @@ class Fields:
         return self._plan.setting.rules.field(parent, details[0].node.name.value)
 
     def prefetch(self, executor: Executor[Any], cache_requests: RequestsOf) -> Prefetch:
-        """Return the prefetch of an execution."""
+        """Return the prefetch of an executor."""
         subject = self.request.subject("field", executor.operation)
         return Prefetch(
             executor,
@@ -212,9 +212,9 @@ class CachedField:
         stem: The first part of its keys.
         who: The cache identity.
         parent: The parent type.
-        subject: The cache and field, for the log and the observer.
+        subject: Names the cache and the field, for the log and the observer.
         request: The context of the request.
-        inputs: What its resolvers receive; None if there are no variables and no defaults that resolvers can change.
+        inputs: The variables and defaults that its resolvers receive; None if there are none that they can change.
     """
 
     plan: FieldPlan
@@ -261,7 +261,7 @@ class CachedField:
         return self.who.session is not None
 
     def keys(self, source: object) -> EntryKeys | None:
-        """Return the keys of the entry of one object below the root, of which resolvers above said nothing.
+        """Return the keys of the field's entry for one object below the root, if no resolver above restricted it.
 
         Returns:
             None if the object has no identity.
@@ -274,14 +274,14 @@ class CachedField:
         )
 
     def _parts(self, parent: str, inherited: str, session: str | None) -> list[str]:
-        """Return the parts of a key; what the objects of a list share is hashed once."""
+        """Return the parts of a key; the part that the objects of a list share is hashed once."""
         shared = inherited, session
         if self._hashed is None or self._hashed[0] != shared:
             self._hashed = shared, self.who.field_stem(self.stem, inherited, session)
         return field_key(self._hashed[1], parent)
 
     def _problem_without_identity(self) -> Problem:
-        """Return why the field of an object without an identity has no entry, and what helps."""
+        """Return the problem, with advice, of a field whose object has no identity."""
         rule, advice = self.plan.rule, ""
         if self.plan.parent_key is None:
             advice = (
@@ -296,7 +296,7 @@ class CachedField:
         return Problem(Reason.PARENT_WITHOUT_IDENTITY, rule.coordinate, advice)
 
     def _identity(self, source: object, *, is_at_root: bool) -> str | None:
-        """Return the identity of the object; None if it has none."""
+        """Return the identity of the object; None if it has none, or if the user's function for it failed."""
         if self.plan.parent_key is None:
             # An object of the query type below the root may be any object.
             return "root" if is_at_root else None

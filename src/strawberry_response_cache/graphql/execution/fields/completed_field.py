@@ -1,4 +1,4 @@
-"""What the execution of one field came to: its value and its errors."""
+"""The result of executing one field: its value and its errors."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ class CompletedField(ExecutionResult):
     """The result of an executed field.
 
     Attributes:
-        raised: The error of a field that cannot be null.
+        raised: The error that the field raised, because it cannot be null; None if there is none.
     """
 
     __slots__ = ("raised",)
@@ -33,7 +33,7 @@ class CompletedField(ExecutionResult):
 
 
 class FieldErrors(CollectedErrors):
-    """Errors of one field, held until it is known that no stale value is served instead."""
+    """The errors of one field, held back until it is known that no stale value is served instead."""
 
     __slots__ = ("_holder", "_is_handed_on", "noted")
 
@@ -44,14 +44,14 @@ class FieldErrors(CollectedErrors):
         self.noted: list[tuple[GraphQLError, Path | None]] = []
 
     def add(self, error: GraphQLError, path: Path | None) -> None:
-        """Note an error, and where it stands."""
+        """Note an error and its path."""
         super().add(error, path)
         self.noted.append((error, path))
         if self._is_handed_on:
             self._holder.add(error, path)
 
     def hand_on(self) -> None:
-        """Add the errors so far, and each later one, to the errors around the field."""
+        """Add the errors of the field, now and later ones, to those of the execution around it."""
         self._is_handed_on = True
         for error, path in self.noted:
             self._holder.add(error, path)
@@ -61,7 +61,7 @@ class FieldErrors(CollectedErrors):
         value: Any,  # noqa: ANN401 - whatever a field completes to
         raised: ExecutionRaisedError | None = None,
     ) -> CompletedField:
-        """Return the outcome of the field, with the errors so far."""
+        """Return the result of the field, with its errors so far."""
         errors = [error for error, _ in self.noted]
         if raised is not None and isinstance(raised.error, GraphQLError):
             errors.append(raised.error)

@@ -1,4 +1,4 @@
-"""Answers `_entities` of Apollo Federation: each object from its entry, and those without one by one execution."""
+"""Answers ``_entities`` of Apollo Federation: reads objects from their entries, executes all others together."""
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +31,7 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 
 class EntityExecution:
-    """One `_entities` field."""
+    """The answer to one ``_entities`` field."""
 
     __slots__ = (
         "_alike",
@@ -79,7 +79,7 @@ class EntityExecution:
         self._uncached: list[int] = []
 
     def rest(self) -> Any:  # noqa: ANN401 - the value of the field, or an awaitable of it
-        """Answer without the cache what is not answered yet."""
+        """Answer after a fault: without the cache, and without executing again what was executed."""
         run = self._run
         if run.raised is not None:
             raise run.raised.error
@@ -95,7 +95,7 @@ class EntityExecution:
         return self._value()
 
     def answer(self, _: Execution) -> Any:  # noqa: ANN401 - the value of the field, or a `Later`
-        """Answer from entries, and execute the rest."""
+        """Read objects from their entries, and execute the others."""
         self._admit()
         if not self._is_sync:
             return Later(self._answer)
@@ -139,7 +139,7 @@ class EntityExecution:
     # -- Before it runs ------------------------------------------------------------------------------
 
     def _admit(self) -> None:
-        """Note what is asked for, each entry once."""
+        """Note the entries to ask for, each once, and the objects without one."""
         first: dict[str, int] = {}
         fields = self._fields
         for at, each in enumerate(self._representations):
@@ -164,7 +164,7 @@ class EntityExecution:
         return {at: Attempt(each, request, tells_tags=True) for at, each in pending.items()}
 
     async def _forget(self) -> None:
-        """Forget entries that the request does not want."""
+        """Forget entries that are to be renewed; if Redis fails, their objects are not cached."""
         for at, each in [*self._pending.items()] if self._renews else ():
             self._fields.prefetched.pop(each.keys)
             try:
@@ -174,7 +174,7 @@ class EntityExecution:
                 self._give_up(at, Problem(Reason.STORE_FAILURE))
 
     def _forget_sync(self) -> None:
-        """Forget entries that the request does not want; the sync form of `_forget`."""
+        """Forget entries that are to be renewed; the sync form of `_forget`."""
         for at, each in [*self._pending.items()] if self._renews else ():
             self._fields.prefetched.pop(each.keys)
             try:
@@ -191,28 +191,28 @@ class EntityExecution:
     # -- While it runs -------------------------------------------------------------------------------
 
     async def _load(self, attempts: Mapping[int, Attempt], wanted: list[int]) -> list[Any]:
-        """Execute objects that have no entry."""
+        """Execute the objects without an entry at some positions, and return their results."""
         loading = _at(attempts, wanted)
         with varying(self._varied(loading)):
             await self._run.run(self._recorders(attempts, loading))
         return [attempts[at].made(self._run.completed[at]) for at in loading]
 
     def _load_sync(self, attempts: Mapping[int, Attempt], wanted: list[int]) -> list[Any]:
-        """Execute objects that have no entry; the sync form of `_load`."""
+        """Execute the objects without an entry at some positions; the sync form of `_load`."""
         loading = _at(attempts, wanted)
         with varying(self._varied(loading)):
             self._run.run_sync(self._recorders(attempts, loading))
         return [attempts[at].made(self._run.completed[at]) for at in loading]
 
     def _varied(self, loading: Iterable[int]) -> frozenset[str]:
-        """Return the varied values that the keys of all these have."""
+        """Return the varied values that the keys of all objects at these positions have."""
         varied = [frozenset(self._representations[at].plan.policy.vary) for at in loading]
         return frozenset.intersection(*varied) if varied else frozenset()
 
     def _recorders(
         self, attempts: Mapping[int, Attempt], loading: list[int]
     ) -> dict[int, Recorder | None]:
-        """Return what is executed together: what has no entry, and what never has one."""
+        """Return recorders for the objects to execute together; None for those whose results are not stored."""
         recorders: dict[int, Recorder | None] = {at: attempts[at].begin() for at in loading}
         alike = (other for at in loading for other in self._alike.get(at, ()))
         for at in (*alike, *self._uncached):
@@ -225,7 +225,7 @@ class EntityExecution:
         attempts: Mapping[int, Attempt],
         responses: Mapping[int, CachedResponse[Any] | Exception],
     ) -> None:
-        """Note the answers of a round; what has to be asked once more is pending again."""
+        """Note the answers of one round; objects that have to be asked for again become pending."""
         fields, directives = self._fields, self._fields.request.directives
         if self._run.raised is not None:
             raise self._run.raised
@@ -254,10 +254,10 @@ class EntityExecution:
         key, alike = attempt.cache_request.keys.entry, self._alike.get(at, ())
         self._told.note([at, *alike], key, cache_result)
 
-    # -- What is executed all the same -----------------------------------------------------------------
+    # -- Verification ----------------------------------------------------------------------------------
 
     async def _verify(self) -> None:
-        """Execute what the cache answered all the same, and compare."""
+        """Execute objects although the cache has answered them, and compare both."""
         runs, unmade = self._verified_runs()
         with varying(self._varied(unmade)):
             await self._run.run(self._recorders(unmade, [*unmade]))
@@ -268,7 +268,7 @@ class EntityExecution:
         self._compare(runs, found)
 
     def _verify_sync(self) -> None:
-        """Execute what the cache answered all the same, and compare; the sync form of `_verify`."""
+        """Execute objects although the cache has answered them, and compare both; the sync form of `_verify`."""
         runs, unmade = self._verified_runs()
         with varying(self._varied(unmade)):
             self._run.run_sync(self._recorders(unmade, [*unmade]))
@@ -285,10 +285,10 @@ class EntityExecution:
         """Begin the verified runs.
 
         Returns:
-            The run of each object that the cache answered; and the attempts that have executed nothing yet: the
-            others are refreshes that failed.
+            The run of each object that the cache answered; and the attempts that have not executed their object
+            yet. The other attempts executed it for a refresh, which failed.
         """
-        # Tags with placeholders are not filled in them, so what holds their results cannot be stored.
+        # Tags with placeholders are not filled in them, so a value that contains their results cannot be stored.
         tenant_of(self._first_stored().cache).note_unfit_part()
         runs = {at: attempt.verify() for at, (attempt, _) in self._stored.items()}
         attempts = {at: attempt for at, (attempt, _) in self._stored.items()}
@@ -299,7 +299,7 @@ class EntityExecution:
             attempt.made(self._run.completed[at])
 
     def _comparable(self, runs: Mapping[int, VerifiedRun]) -> list[EntryKeys]:
-        """Return the entries that can be compared with what was executed."""
+        """Return the keys of the entries that can be compared with what was executed."""
         return [
             attempt.cache_request.keys
             for at, (attempt, response) in self._stored.items()
@@ -313,19 +313,19 @@ class EntityExecution:
     # -- After it ran --------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
-        """Execute what is not answered."""
+        """Execute the objects that are not answered yet, without the cache."""
         if missing := self._missing():
             await self._run.run(dict.fromkeys(missing))
             self._answers.update({at: self._run.completed[at] for at in missing})
 
     def _finish_sync(self) -> None:
-        """Execute what is not answered; the sync form of `_finish`."""
+        """Execute the objects that are not answered yet, without the cache; the sync form of `_finish`."""
         if missing := self._missing():
             self._run.run_sync(dict.fromkeys(missing))
             self._answers.update({at: self._run.completed[at] for at in missing})
 
     def _missing(self) -> list[int]:
-        """Take over what is known; return the positions of what is not."""
+        """Answer equal objects and executed ones; return the positions that are not answered yet."""
         for first, others in self._alike.items():
             stored = self._answers.get(first)
             for at in others:
@@ -340,7 +340,7 @@ class EntityExecution:
 
 
 def _at(attempts: Mapping[int, Attempt], wanted: list[int]) -> list[int]:
-    """Return the positions of some of the attempts, which the core numbers from 0."""
+    """Return the positions of those attempts whose numbers, counted from 0 by the core, are given."""
     positions = [*attempts]
     return [positions[number] for number in wanted]
 

@@ -1,7 +1,7 @@
 """Executes some of the objects that a gateway asks for; the others come from their entries.
 
-Strawberry resolves all of them by one call, so that what they load goes out together. Then each is completed by a copy
-of the executor, at its own place in the response: its errors, restrictions and objects belong to its entry.
+Strawberry resolves all of them in one call, so that DataLoaders can batch. Then a copy of the executor completes
+each object at its own path of the response: its errors, restrictions and objects belong to its entry.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from strawberry_response_cache.graphql.policy.reasons import Reason
 
 
 class EntityRun:
-    """The executions of objects of one operation.
+    """Executes objects of one operation.
 
     Attributes:
         completed: The objects that were executed, by position.
@@ -94,16 +94,16 @@ class EntityRun:
         self.raised: ExecutionRaisedError | None = None
 
     def run_sync(self, recorders: Mapping[int, Recorder | None]) -> None:
-        """Execute objects in a thread; what was executed before a fault of this package is not executed again.
+        """Execute objects without awaiting; an object that was executed before a fault is not executed again.
 
         Args:
-            recorders: The recorder of each, by position; None for one that is not stored.
+            recorders: The recorder of each object to execute, by position; None for an object that is not stored.
 
         Raises:
             ExecutionRaisedError: If the field as a whole has an error.
         """
         with self._recorded(recorders) as (shared, executors):
-            self._take()  # what a fault left behind
+            self._take()  # as far as a fault interrupted this before
             self._resolve(shared, executors)
             self._take()
             for at, executor in executors.items():
@@ -111,9 +111,9 @@ class EntityRun:
         self._conclude(recorders)
 
     async def run(self, recorders: Mapping[int, Recorder | None]) -> None:
-        """Execute objects in an event loop; see `run_sync`."""
+        """Execute objects in an event loop; the async form of `run_sync`."""
         with self._recorded(recorders) as (shared, executors):
-            await self._wait_and_take()  # what a fault left behind
+            await self._wait_and_take()  # as far as a fault interrupted this before
             self._resolve(shared, executors)
             await self._wait_and_take()
             for at, executor in executors.items():
@@ -124,10 +124,10 @@ class EntityRun:
         self._conclude(recorders)
 
     def value(self, answers: Mapping[int, ExecutionResult]) -> Any:  # noqa: ANN401 - a list, or an awaitable of it
-        """Return the value of the field, with the errors of what was executed.
+        """Return the value of the field, and add the errors of executed objects to those of the operation.
 
-        With an async ``resolve_reference`` the value is an awaitable, also in ``execute_sync``: Strawberry then fails as
-        it does without the cache.
+        With an async ``resolve_reference`` the value is an awaitable, also in ``execute_sync``: Strawberry then fails
+        as it does without the cache.
 
         Args:
             answers: The answer for each object, by position.
@@ -142,7 +142,7 @@ class EntityRun:
     def _recorded(
         self, recorders: Mapping[int, Recorder | None]
     ) -> Iterator[tuple[Executor[Any], dict[int, Executor[Any]]]]:
-        """Record objects; yield the executor of all of them, and that of each."""
+        """Record the execution of objects; yield an executor for all of them, and one for each."""
         guard, holder = self._guard, self._executor.collected_errors
         shared = separate_copy(self._executor)
         said, executors = Recorder(guard), {}
@@ -167,24 +167,24 @@ class EntityRun:
                 self._add(at, recorder, said)
 
     def _add(self, at: int, recorder: Recorder, said: Recorder) -> None:
-        """Add to what was recorded of one object what was said of all of them."""
+        """Add to the recorder of one object what the call of the resolver noted for all objects."""
         recorder.take_over(said)
         kind = self._representations[at].plan.kind.name
         first = recorder.entities.first_type
         if first is None:
-            recorder.tags.add(f"[{kind}]")  # it is not there, and a mutation may create it
+            recorder.tags.add(f"[{kind}]")  # no such object, but a mutation may create it
         elif first != kind:
-            recorder.refuse(Reason.CUSTOM_CODE)  # its key tells nothing of what is selected of it
+            recorder.refuse(Reason.CUSTOM_CODE)  # the key lacks the selection for this type
 
     def _resolve(self, shared: Executor[Any], wanted: Iterable[int]) -> None:
-        """Call the resolver of the field for those of the objects for which it was not called."""
+        """Call the resolver of the field once, for all objects for which it was not called before."""
         missing = [at for at in wanted if at not in self._items]
         if not missing:
             return
         parent, source, details, *_ = self._where
         definition = parent.fields[details[0].node.name.value]
         self._info, arguments = info_and_arguments(shared, self._where)
-        # Resolving changes them.
+        # Copies, because resolving changes them.
         arguments[REPRESENTATIONS] = [
             copy.deepcopy(self._representations[at].sent) for at in missing
         ]
@@ -199,7 +199,7 @@ class EntityRun:
             self._raise(error)
 
     async def _wait_and_take(self) -> None:
-        """Wait for what the resolver returned, and take it."""
+        """Await what the resolver returned, and note the items."""
         if self._error is None and inspect.isawaitable(self._returned):
             try:
                 self._returned = await self._returned
@@ -208,7 +208,7 @@ class EntityRun:
         self._take()
 
     def _take(self) -> None:
-        """Take what the resolver returned; Strawberry's returns a list with an item for each object."""
+        """Note the items that the resolver returned; raise if that is no list with an item for each object."""
         if self._error is not None:
             self._raise(self._error)
         returned, self._returned = self._returned, None
@@ -221,7 +221,7 @@ class EntityRun:
         self._asked = []
 
     def _raise(self, error: Exception) -> None:
-        """Raise an error of the field as graphql-core raises it."""
+        """Raise an error of the field, located by graphql-core."""
         parent, _, details, path, _ = self._where
         definition = parent.fields[details[0].node.name.value]
         try:

@@ -1,4 +1,4 @@
-"""Answers one field from its entry; executes it alone if it has none."""
+"""Answers one field from its entry, or executes it with an executor of its own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 
 class ExecutorAlone(Protocol):
-    """Makes the executor of one part of the operation, which records what happens below it."""
+    """Makes an executor for one part of the operation, so that errors and notes below belong to that part."""
 
     def __call__(
         self, policy: Policy | None, errors: FieldErrors, *, is_verified: bool = False
@@ -40,15 +40,15 @@ class ExecutorAlone(Protocol):
         """Return the executor.
 
         Args:
-            policy: That of the entry of the part; None if it has none.
-            errors: Receives its errors.
-            is_verified: Whether nothing below it has an entry of its own.
+            policy: The policy of the part's entry; None if it has no entry.
+            errors: Receives the errors of the part.
+            is_verified: Whether no field below is answered from an entry of its own.
         """
         ...
 
 
 class FieldAnswers:
-    """The answers to the fields of one executor."""
+    """Answers fields of one executor."""
 
     __slots__ = ("_executor", "_executor_alone", "_fields", "_guards")
 
@@ -67,7 +67,7 @@ class FieldAnswers:
         where: FieldCall,
         execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
-        """Answer a field from its entry, or execute it alone."""
+        """Answer a field from its entry, or execute it; run its permission classes on a hit."""
         errors = FieldErrors(self._executor.collected_errors)
 
         async def execute(recorder: Recorder) -> CompletedField:
@@ -86,7 +86,7 @@ class FieldAnswers:
                 cache_request, self._fields.request, execute, self._fields.prefetched
             )
         except BaseException:
-            errors.hand_on()  # what was executed counts, whatever became of the cache
+            errors.hand_on()  # the field was executed, so its errors belong to the response
             raise
         if is_to_be_checked(cached_field, cache_result):
             refusal = await self._guards.refusal(where)
@@ -105,7 +105,7 @@ class FieldAnswers:
         where: FieldCall,
         execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
-        """Answer a field in a thread; see `answer`."""
+        """Answer a field from its entry, or execute it, without awaiting; the sync form of `answer`."""
         errors = FieldErrors(self._executor.collected_errors)
 
         def execute(recorder: Recorder) -> CompletedField:
@@ -124,7 +124,7 @@ class FieldAnswers:
                 cache_request, self._fields.request, execute, self._fields.prefetched
             )
         except BaseException:
-            errors.hand_on()  # what was executed counts, whatever became of the cache
+            errors.hand_on()  # the field was executed, so its errors belong to the response
             raise
         if is_to_be_checked(cached_field, cache_result):
             refusal = self._guards.refusal_sync(where)
@@ -163,10 +163,11 @@ class FieldAnswers:
     def _deliver(
         self, cached_field: CachedField, cache_result: CacheResult, errors: FieldErrors
     ) -> Any:  # noqa: ANN401 - a completed value
-        """Return a field's value and pass on its errors, or raise as the field would have raised without an entry."""
+        """Return the value of a field and report its errors; raise the error of a field that cannot be null."""
         self._fields.answered(cached_field.plan.rule.coordinate, cache_result)
         result = cache_result.result
-        if isinstance(result, CompletedField):  # and not a value from before that stands in for it
+        # Otherwise it is a stored value, such as a stale one after an error.
+        if isinstance(result, CompletedField):
             errors.hand_on()
             if result.raised is not None:
                 raise result.raised

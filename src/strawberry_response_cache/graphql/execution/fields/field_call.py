@@ -11,7 +11,7 @@ FieldCall: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
 
 
 def info_and_arguments(executor: Executor[Any], where: FieldCall) -> tuple[Any, dict[str, Any]]:
-    """Return the ``info`` and the arguments of a field's resolver, as graphql-core coerces them."""
+    """Return the ``info`` and the coerced arguments for a field's resolver, as graphql-core makes them."""
     parent, _, details, path, _ = where
     definition = parent.fields[details[0].node.name.value]
     raw = executor.build_resolve_info(definition, [each.node for each in details], parent, path)

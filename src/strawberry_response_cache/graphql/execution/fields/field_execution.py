@@ -38,10 +38,10 @@ _PARAMETERS: Final = 5
 
 
 def install(fields: Fields, executor: Executor[Any]) -> bool:
-    """Answer fields of an execution.
+    """Set up an executor to answer fields from their entries.
 
     Returns:
-        Whether they are: an operation may be nested so deeply that it would not be answered then.
+        Whether that was done. It is not if the operation is nested so deeply that the stack could overflow.
     """
     deepest = deepest_entry(fields.depth)
     if deepest:
@@ -50,15 +50,15 @@ def install(fields: Fields, executor: Executor[Any]) -> bool:
 
 
 class _FieldExecution:
-    """One executor whose fields are answered, and the executors of single fields.
+    """Answers the fields of one executor from their entries, and makes executors for single fields.
 
     Args:
         fields: The fields of the operation with entries of their own.
         executor: The executor.
-        around: The life of the entry that holds its result; None if there is none.
-        left: How deep fields with entries of their own can still be nested; deeper fields are parts of
-            the last one.
-        has_templates: Whether there are tags with placeholders to fill, although none is left.
+        around: The life of the entry that contains its result; None if there is none.
+        left: How deep fields with entries of their own may still be nested; deeper fields are parts of the deepest
+            such entry.
+        has_templates: Whether there are tags with placeholders to fill, also if ``left`` is 0.
     """
 
     __slots__ = (
@@ -95,7 +95,7 @@ class _FieldExecution:
         self._levels: Levels | None = None
 
     def install(self, *, is_whole: bool) -> None:
-        """Answer the executor's fields; only this object is changed, so that others cost nothing.
+        """Replace methods of this executor object; other executors are not changed, and not slowed down.
 
         Args:
             is_whole: Whether it executes the operation and not one field.
@@ -164,7 +164,7 @@ class _FieldExecution:
         return self._guard.around(execute, partial(self._answer, where), at_once=True)
 
     def _entities(self, where: FieldCall) -> EntityExecution | None:
-        """Return the execution of what a gateway asks for; None if it is executed as any other field."""
+        """Return what answers ``_entities``; None for other fields, or if it is executed like any other field."""
         parent, _, details, path, _ = where
         entities = self._fields.entities
         if entities is None or not _asks_for_entities(path, details):
@@ -183,7 +183,7 @@ class _FieldExecution:
         )
 
     def _note_left_out(self, known: KnownField) -> None:
-        """Note a field that is executed in place, since so many others were looked up."""
+        """Note a field that is executed in place, because too many others were looked up."""
         if known.cached_field is not None:
             self._fields.note(known.cached_field.plan.rule.coordinate, _TOO_MANY)
 

@@ -29,7 +29,7 @@ def is_to_be_checked(cached_field: CachedField, cache_result: CacheResult | Prob
 
 
 class FieldGuards:
-    """The permission classes of the fields of one executor."""
+    """Runs the permission classes of the fields of one executor."""
 
     __slots__ = ("_execute", "_executor", "_fields")
 
@@ -39,7 +39,7 @@ class FieldGuards:
         self._execute = executor.execute_field
 
     def refusal_sync(self, where: FieldCall) -> Callable[[], object] | None:
-        """Return a function that gives this request's refusal; None if the request may use the entry."""
+        """Run the permission classes; return a function that returns or raises the refusal, None if they allow it."""
         check = self._check(where)
         try:
             answer = check()
@@ -48,7 +48,7 @@ class FieldGuards:
         return None if is_allowed(answer) else lambda: answer
 
     async def refusal(self, where: FieldCall) -> Callable[[], object] | None:
-        """Return a function that gives this request's refusal; the async form of `refusal_sync`."""
+        """Run the permission classes, which may be async; the async form of `refusal_sync`."""
         check = self._check(where)
         try:
             answer = check()
@@ -61,7 +61,7 @@ class FieldGuards:
     def refused(
         self, cached_field: CachedField, where: FieldCall, refusal: Callable[[], object]
     ) -> Callable[[], Any]:
-        """Return a function that answers with a refusal; a response that holds a refusal is not stored."""
+        """Return a function that completes the field with a refusal; note that the response is not stored."""
         self._fields.note(cached_field.plan.rule.coordinate, _REFUSED)
         note_guarded(info_and_arguments(self._executor, where)[0])
         return partial(execute_with, self._executor, self._execute, where, refusal)

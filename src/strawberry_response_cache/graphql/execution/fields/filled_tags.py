@@ -19,7 +19,7 @@ from strawberry_response_cache.graphql.policy.reasons import Reason
 def fill_tags(
     templates: Sequence[Template], fields: Fields, executor: Executor[Any], where: FieldCall
 ) -> None:
-    """Note the tags of a field, filled from arguments and parent."""
+    """Note the tags of a field, filled from its arguments and parent; if one cannot be filled, nothing is stored."""
     recorder = recorder_in(executor)
     parent, source, details, path, _ = where
     if recorder is None and not isinstance(path, FieldPath):

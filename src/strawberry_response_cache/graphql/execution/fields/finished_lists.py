@@ -1,7 +1,7 @@
-"""Which lists are finished when the execution begins to complete their items.
+"""Which lists have all their items when the execution begins to complete them.
 
-A list that goes on runs code of its resolver between its items, and that code may call `restrict_cache`. So
-fields below a list have entries of their own only where the list is known to be finished.
+A generator runs code of its resolver between its items, and that code may call `restrict_cache`. So fields below a list
+have entries of their own only if the list is known to be finished.
 """
 
 from collections import deque
@@ -23,11 +23,11 @@ _COLLECTIONS: Final[tuple[Any, ...]] = (
     type({}.items()),
 )
 _ITERATIONS: Final = frozenset(each.__iter__ for each in _COLLECTIONS)
-"""How the collections of Python are iterated over; a subclass with an iteration of its own has another."""
+"""The iteration methods of Python's collections; a subclass may have its own, which is not in this set."""
 
 
 def is_finished(kind: Any, result: object) -> bool:  # noqa: ANN401 - graphql-core's
-    """Return whether all items of a list are known to be there, those of lists in it included."""
+    """Return whether all items of a list, and of lists in it, are known to exist already."""
     here = type(result)
     if is_query_set(here):
         return True

@@ -46,7 +46,7 @@ NOTHING_SAID: Final = SaidAbove(None, private=False, tags=frozenset())
 
 
 def said_above(path: Path) -> SaidAbove:
-    """Return the restrictions of resolvers above a path so far."""
+    """Return the restrictions that resolvers above a path have made so far."""
     noted: list[FieldPath] | None = None
     of_items: list[str] = []
     below, above = path, path.prev
@@ -74,7 +74,7 @@ def _why_without(noted: list[FieldPath]) -> Reason | None:
 
 
 def _said_of_item(path: FieldPath, index: str | int) -> str:
-    """Return the tag of one item of a list."""
+    """Return the tag that a list's field notes for one of its items; empty if there is none."""
     return path.said_of_items[index] if isinstance(index, int) else ""
 
 
@@ -86,7 +86,7 @@ def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozen
 
     Args:
         kind: The parent type.
-        source: The parent object; if it has an identity, there are no tags.
+        source: The parent object; if it has an identity, the result is empty.
         path: The path of the field.
     """
     if _identity(kind, source) is not None:
@@ -104,6 +104,6 @@ def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozen
 
 
 def _identity(kind: GraphQLObjectType, source: object) -> str | None:
-    """Return the identity of an object, if its type has an id; a row may have another id."""
+    """Return the identity of an object; None if its type has no id field: the id of a row may be another one."""
     is_known = identity_name(kind) in kind.fields
     return identity_of(source, identity_field(kind)) if is_known else None

@@ -22,13 +22,13 @@ class KnownField:
     """A field of an execution.
 
     Attributes:
-        details: graphql-core's details, kept alive; one for each path without list indexes.
-        coordinate: Its coordinate; empty for one that is not known.
+        details: graphql-core's details, kept alive; the items of a list share them.
+        coordinate: Its schema coordinate; empty for a field that is not known.
         cached_field: The cached field; None if it has no entry of its own.
-        problem: Why it has none, if its annotations ask for one; it is noted for each object.
-        templates: Its tags with placeholders, which belong to the entry that holds it.
-        hands_down: What the fields below inherit from its annotations and those above it.
-        is_plain: Whether it is executed in place without any notes.
+        problem: Why it has no entry of its own, if its annotations ask for one; it is noted for each object.
+        templates: Its tags with placeholders, which belong to the entry that contains it.
+        hands_down: What the fields below inherit from its annotations and from those above it.
+        is_plain: Whether it is executed in place: it has neither an entry of its own nor tags to fill.
         can_be_left_out: Whether it may be executed in place although it has an entry of its own.
     """
 
@@ -43,7 +43,7 @@ class KnownField:
 
 
 class KnownFields:
-    """The fields of one executor; ``around`` is the life of the entry that holds its result.
+    """The fields of one executor; ``around`` is the life of the entry that contains its result.
 
     Attributes:
         by_details: The fields so far, by the identity of their details; each object is kept alive, so that its
@@ -62,7 +62,7 @@ class KnownFields:
         self.by_details: dict[int, KnownField] = {}
 
     def of(self, parent: GraphQLObjectType, details: Any, path: Path) -> KnownField:  # noqa: ANN401 - graphql-core's own
-        """Return what is known of a field, which is found out once."""
+        """Return what is known of a field; it is worked out once for all objects."""
         known = self.by_details.get(id(details))
         if known is None:
             known = self.by_details[id(details)] = self._learn(parent, details, path)

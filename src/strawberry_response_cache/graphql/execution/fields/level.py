@@ -1,8 +1,8 @@
 """Levels: the fields with entries of their own in all objects of a list, looked up before the list is completed.
 
-In an event loop each field could look its own entry up: all of a level share a batch. But each would take a task, which
-costs more than executing a plain field. So where nothing else in the objects of a list has to be awaited, the list
-waits for one lookup, and then its hits are plain values.
+In an event loop, each field could look up its own entry, and all fields of a level would share a batch. But each would
+need a task, which costs more than executing a plain field. So if nothing else in the objects of a list has to be
+awaited, the list waits for one lookup, and then its hits are plain values.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 from strawberry_response_cache.graphql.policy.rules import FieldRule
 
 _FEWEST: Final = 2
-"""Fields from which on they are looked up together."""
+"""The fewest fields that are looked up together."""
 
 CachedFieldOf: TypeAlias = Callable[[GraphQLObjectType, Any, Path], CachedField | None]
 
@@ -60,9 +60,9 @@ class Level:
     """The fields of one list.
 
     Args:
-        wanted: Their entries, by the index of the object and the response name of the field.
+        wanted: The entries of the fields, by the index of the object and the response key of the field.
         fields: The fields of the operation with entries of their own.
-        inputs: What the resolvers of these fields receive.
+        inputs: The variables and defaults that the resolvers of these fields receive.
     """
 
     __slots__ = (
@@ -93,16 +93,16 @@ class Level:
         self._asked: frozenset[str] = frozenset()
 
     def _find_missing(self) -> list[EntryKeys]:
-        """Return the keys of which there is no entry yet, each once."""
+        """Return the keys whose entries are neither in local memory nor prefetched, each once."""
         every = {each.keys.entry: each.keys for each in self._wanted.values()}
         return [*every.values()] if self._ready is None else self._ready.missing(every)
 
     def is_ready(self) -> bool:
-        """Whether nothing has to be looked up, since all entries are in local memory."""
+        """Whether nothing has to be looked up, because all entries are in local memory or prefetched."""
         return not self._missing
 
     async def look_up(self) -> None:
-        """Look up what is not in local memory."""
+        """Look up the missing entries."""
         prefetched, missing = self._fields.prefetched, self._missing
         self._asked = frozenset(each.entry for each in missing)
         await self._tenant.prefetch(prefetched, missing, self._subject)
@@ -117,7 +117,7 @@ class Level:
         self._fields.prefetched.drop(each.keys for each in self._wanted.values())
 
     def hit(self, index: object, name: object) -> FieldHit | None:
-        """Return the value of a field; None if its entry is of no use, and the field is answered on its own."""
+        """Return the value of a field from its entry; None if no entry is usable, and the field is answered by itself."""
         wanted, ready = self._wanted.get((index, name)), self._ready
         if wanted is None or ready is None or (entry := ready.find(wanted.keys)) is None:
             return None
@@ -164,7 +164,7 @@ class Levels:
         self._open: dict[int, Level] = {}
 
     def hit(self, path: Path) -> FieldHit | None:
-        """Return the value of a field of a list that is completed now, if it is there."""
+        """Return the value of a field, if it belongs to a list that is being completed, and its entry was found."""
         item = path.prev
         if not self._open or item is None or item.prev is None:
             return None
@@ -172,7 +172,7 @@ class Levels:
         return None if level is None else level.hit(item.key, path.key)
 
     def complete_list(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
-        """Look up the fields of a list, and complete it; a list of which something else is awaited only completes."""
+        """Look up the fields of a list together, if that is possible, and complete the list."""
         self._guard.step(note_if_open, given, named)
         level = None
         if not named and len(given) == len(OF_A_LIST):
@@ -197,7 +197,7 @@ class Levels:
         return await execution.run()
 
     def _begin(self, path: Path, level: Level, execution: Execution) -> None:
-        """Complete a list while its fields are answered from its level; they all begin at once."""
+        """Complete a list, whose fields are answered from its level; all of them are called before this returns."""
         if level.is_as_sent(self._executor):
             self._open[id(path)] = level
         try:
@@ -213,7 +213,7 @@ def level_of(
     given: tuple[Any, ...],
     cached_field_of: CachedFieldOf,
 ) -> Level | None:
-    """Return the level of a list; None if its fields are answered on their own.
+    """Return the level of a list; None if its fields are answered one by one.
 
     Args:
         executor: The execution.
@@ -240,7 +240,7 @@ def level_of(
         if own is not None and not (rule is None or rule.guarded or rule.templates):
             cached.append((name, own))
         elif not _is_at_once(rule, field_details):
-            return None  # it may await something of its own, and is not to wait for these entries
+            return None  # it may await something, which must not wait for these entries
     if not cached:
         return None
     found = dict(islice(_wanted(item, path, result, cached), fields.left))
@@ -249,7 +249,7 @@ def level_of(
 
 
 def _is_at_once(rule: FieldRule | None, details: Any) -> bool:  # noqa: ANN401 - graphql-core's
-    """Whether a field is read from its object, with nothing below it."""
+    """Whether a field is a plain attribute of its object, with nothing below it and nothing to await."""
     if rule is None:
         return bool(details[0].node.name.value == "__typename")
     return rule.leaf and rule.source is ResolverKind.ATTRIBUTE and not rule.templates
@@ -261,9 +261,9 @@ def _wanted(
     objects: Iterable[object],
     cached: Iterable[tuple[str, CachedField]],
 ) -> Iterator[tuple[tuple[object, object], Wanted]]:
-    """Return the entries of the fields of all objects."""
+    """Yield the entries of the fields of all objects, by the index of the object and the response key."""
     for name, own in cached:
-        # What resolvers said above the list holds for all its objects, unless it was said of single ones.
+        # Restrictions of resolvers above the list hold for all its objects, except for those of single objects.
         is_plain = own.plan.rule.key is None and said_above(Path(path, 0, None)) is NOTHING_SAID
         for index, source in enumerate(objects):
             if source is None:

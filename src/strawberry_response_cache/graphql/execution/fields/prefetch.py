@@ -1,8 +1,8 @@
 """Prefetch: reads entries of fields before the execution reaches them.
 
-The root fields of an operation are known before anything runs. They are read together, with the clock as
-of which everything counts that the operation stores. Below the root, in an event loop, see `level`. In a thread, which executes one field after another, the fields of an object or a list
-are prefetched together.
+The root fields of an operation are known before anything runs. They are read together, and with them the clock that
+holds for everything that the operation stores. Below the root, an event loop looks up fields as in `level`; a thread,
+which executes one field after another, prefetches the fields of an object or a list together.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -34,7 +34,7 @@ OF_A_LIST: Final = (
     "result",
     "position_context",
 )
-"""The parameters of its `complete_list_value`."""
+"""The parameters of graphql-core's `complete_list_value`."""
 
 RequestsOf: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], Iterable[CacheRequest]]
 
@@ -43,7 +43,7 @@ def note_if_open(given: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Note a list that is not finished: its resolver may restrict items that it has yielded."""
     known = dict(zip(OF_A_LIST, given, strict=False)) | named
     path = known.get("path")
-    # The lists in a list count as the one that holds them, whose path is that of a field.
+    # Lists in a list count as the outer list, whose path is that of a field.
     if isinstance(path, FieldPath) and not is_finished(known["return_type"], known["result"]):
         note_open(path)
 
@@ -58,7 +58,7 @@ class Prefetch:
         left: Returns how many fields may still be looked up.
         prefetched: Receives the entries.
         cache: The tenant's cache; None if it is not known, and then nothing is prefetched.
-        subject: The cache and field, for the log and the observer.
+        subject: Names the cache and the operation, for the log and the observer.
         guard: The guard of the request.
     """
 
@@ -98,7 +98,7 @@ class Prefetch:
     # -- In an event loop: the root ------------------------------------------------------------------
 
     def root_fields(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
-        """Prefetch the root fields, then execute them; other fields are only executed."""
+        """Prefetch the root fields, then execute them; execute other fields without a prefetch."""
         cache = self._cache
         if named or len(given) != _OF_FIELDS or given[2] is not None or cache is None:
             return self._execute_fields(*given, **named)
@@ -161,7 +161,7 @@ class Prefetch:
         path: Any,  # noqa: ANN401 - graphql-core's
         result: Any,  # noqa: ANN401 - whatever resolvers return
     ) -> None:
-        """Prefetch the fields of a list of one object type; fields below abstract types read their own."""
+        """Prefetch the fields of a list of one object type; with an interface or a union, fields read one by one."""
         item = kind.of_type
         if isinstance(item, GraphQLNonNull):
             item = item.of_type
@@ -185,7 +185,7 @@ class Prefetch:
                     yield each
 
     def _look_up(self, found: Iterator[CacheRequest], *, first: bool) -> None:
-        """Read several entries at once; a single one is read when the execution reaches it."""
+        """Read several entries in one batch. A single one is read when the execution reaches it, except at the root."""
         admitted = list(islice(found, self._left()))
         if self._cache is None or (len(admitted) <= 1 and not first):
             return

@@ -1,8 +1,8 @@
-"""What a client says of the objects that it asks Apollo Federation for.
+"""What a client sends of the objects that it asks Apollo Federation for.
 
-Where a type has no ``resolve_reference``, Strawberry makes its objects of what the client sends; else it gives
-that method what the client sends. Besides the id that may decide anything below such an object, and the id does
-not tell it: fields below have entries for just what was sent.
+For a type without ``resolve_reference``, Strawberry makes the object from what the client sends; otherwise it passes
+that to the method. So not only the id decides about the fields below such an object: their keys contain
+everything that the client sent.
 
 https://www.apollographql.com/docs/graphos/reference/federation/subgraph-spec#resolving-entities
 """
@@ -28,8 +28,8 @@ def note_representations(path: FieldPath, executor: Executor[Any], where: FieldC
     """Note a tag for each object that a gateway asks for, unless its type finds the object by the id alone.
 
     Args:
-        path: Of the field, which notes them for the fields below.
-        executor: The executor of the field, which has not executed it yet: that changes its arguments.
+        path: The path of the field, which keeps the tags for the fields below.
+        executor: The executor, before it executes the field, which changes the arguments.
         where: The field.
     """
     schema = executor.schema

@@ -1,7 +1,7 @@
-"""How many fields with entries of their own may stand within each other, before the interpreter's stack ends.
+"""How deep fields with entries of their own may be nested without overflowing the interpreter's stack.
 
-Each of them takes frames of the stack in addition to graphql-core's, in an event loop too, because the coroutine
-that awaits a field stands below it. An operation that Strawberry alone can answer must not overflow the stack.
+Each of them takes frames of the stack in addition to graphql-core's. In an event loop too, because the coroutine that
+awaits a field has a frame below it. An operation that Strawberry alone can answer must not overflow the stack.
 """
 
 import sys
@@ -9,18 +9,18 @@ from typing import Any, Final
 
 _MOST_WITHIN: Final = 8
 _FRAMES_OF_A_FIELD: Final = 16
-"""Frames of each level. Measured: 7 for objects and 13 for lists, and 3 of ours above each."""
+"""Frames of each nested field. Measured: 7 for objects and 13 for lists, and 3 of this package for each."""
 _FRAMES_OF_AN_ENTRY: Final = 50
 """Further frames of a field with an entry of its own. Measured: 31 in a thread and 40 in an event loop."""
 _FRAMES_OF_RESOLVERS: Final = 100
-"""Frames that are left for the calls of resolvers."""
+"""Frames that are reserved for the calls of resolvers."""
 
 
 def deepest_entry(depth: int) -> int:
-    """Return how many fields with entries of their own may stand within each other here and now.
+    """Return how deep fields with entries of their own may be nested, with the frames that the caller's stack has left.
 
     Args:
-        depth: How many fields of the operation stand within each other.
+        depth: How deep the fields of the operation are nested.
     """
     # Begin at the caller's frame. A frame that refers to itself would keep all frames below it, and the answer
     # of the request, until the garbage collector runs.

@@ -1,4 +1,4 @@
-"""The root fields of an operation that failed in part: which are stored all the same."""
+"""The root fields of an operation that failed in part: which of them are stored."""
 
 from itertools import islice
 from typing import Any, Final
@@ -15,15 +15,15 @@ from strawberry_response_cache.graphql.execution.recorder import RootFields
 from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE
 
 _MOST: Final = 100
-"""Root fields of one operation that the run that failed stores; others are stored when they are looked up."""
+"""The most root fields that a run which failed in part stores; others are stored when they are looked up."""
 
 
 def fields_of_failed(
     considered: Considered, schema: Schema, result: ExecutionResult
 ) -> RootFields | None:
-    """Return the root fields of an operation that failed in part; None if it is not known where something failed.
+    """Return the root fields of an operation that failed in part; None if an error has no known root field.
 
-    Their keys are made of what was sent. Only while that did not change is anything stored; see `UsedInputs`.
+    Their keys are made of the variables. If a resolver changed these, the recorder refuses to store; see `UsedInputs`.
 
     Args:
         considered: The operation, which was executed.
@@ -40,7 +40,7 @@ def fields_of_failed(
     failed_entries: set[str] = set()
     for name, details in islice(selected.items(), _MOST):
         cached = fields.cached_field(executor, parent, details, NOTHING_ABOVE)
-        # One that outlives the operation's entry has an entry of its own, and was stored by that or was not to be.
+        # A field that outlives the operation's entry has an entry of its own, and its execution stored it if it could.
         is_apart = isinstance(cached, CachedField) and cached.plan.policy.life.outlives(around)
         if not isinstance(cached, CachedField) or is_apart is not (name in failed):
             continue
