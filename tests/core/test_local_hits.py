@@ -22,7 +22,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._local import keys_of
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core.protocol import Unavailable, entry
+from strawberry_response_cache.core.protocol import Commit, Unavailable, entry
 from tests.conftest import Eventually, Face, driver_of
 from tests.core.test_memory import local
 
@@ -306,3 +306,33 @@ async def test_an_entry_that_is_invalidated_while_the_store_is_asked_is_not_kept
     monkeypatch.setattr(asking, "find", found)
     assert await tenant.find(keys, Subject("test")) is not None
     assert memory.get(keys) is None
+
+
+async def test_a_value_that_is_invalidated_while_it_is_stored_is_not_kept(
+    local_cache: ResponseCache, face: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The invalidation comes after the script has stored the value, and before its caller goes on."""
+    await local(local_cache, face, ["trusted"])
+    driver: Any = type(face.driver(local_cache))
+    ask, invalidated = driver._ask, []
+
+    def asked(*given: Any) -> Any:
+        answer = ask(*given)
+        if isinstance(given[-2], Commit):
+            local_cache.invalidate_sync("t")
+            invalidated.append("t")
+        return answer
+
+    async def asked_in_a_loop(*given: Any) -> Any:
+        answer = await ask(*given)
+        if isinstance(given[-2], Commit):
+            await local_cache.invalidate("t")
+            invalidated.append("t")
+        return answer
+
+    monkeypatch.setattr(driver, "_ask", asked if face.synchronous else asked_in_a_loop)
+    await face.remember(local_cache, ["a"], 60, lambda: "old", tags=["t"])
+    assert invalidated == ["t"]
+    monkeypatch.undo()
+    response = await face.remember(local_cache, ["a"], 60, lambda: "new", tags=["t"])
+    assert response.value == "new"
