@@ -50,7 +50,7 @@ class Bounded(Generic[K, V]):
         return len(self._kept)
 
     def get(self, key: K) -> V | None:
-        """Return a value; it counts as used now."""
+        """Return a value, which counts as used now; None if it is not kept."""
         kept = self._kept.get(key)
         if kept is None:
             return None

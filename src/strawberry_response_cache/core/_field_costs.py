@@ -12,7 +12,7 @@ _MOST_FIELDS: Final = 1000
 
 
 class FieldCosts:
-    """Running medians, in seconds.
+    """Running medians of how long fields take, in seconds.
 
     Example:
         >>> costs = FieldCosts()
@@ -49,7 +49,7 @@ class FieldCosts:
         times.append(seconds)
 
     def looked_up(self, seconds: float) -> None:
-        """Note the share of one entry in a lookup in Redis."""
+        """Note how long a lookup in Redis took, divided by the number of its entries."""
         self._looked_up.append(seconds)
 
     def generating(self, coordinate: str) -> float | None:
@@ -57,7 +57,7 @@ class FieldCosts:
         return _median(self._generated.get(coordinate))
 
     def looking_up(self) -> float | None:
-        """Return the median share of an entry in a lookup; None if too little is known."""
+        """Return the median time of a lookup for each of its entries; None if too little is known."""
         return _median(self._looked_up)
 
 

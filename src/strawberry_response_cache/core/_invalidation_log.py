@@ -58,7 +58,7 @@ class InvalidationLog:
         return self._count
 
     def concerns(self, keys: EntryKeys, tags: Iterable[str], since: Ticket) -> bool:
-        """Whether an invalidation since a ticket concerns an entry, or more came than are kept."""
+        """Whether an invalidation since a ticket concerns an entry; True if more came than the log keeps."""
         if self._count == since:
             return False
         with self._lock:

@@ -181,7 +181,7 @@ class Invalidations:
         result: Unavailable | None,
         by: AsyncDriver | SyncDriver,
     ) -> bool:
-        """Apply an invalidation in this process, notify the observer, and raise if it failed.
+        """Apply, count and report an invalidation that was tried. If it failed, queue it or raise.
 
         Returns:
             Whether it failed and was queued.
@@ -247,7 +247,7 @@ class Invalidations:
     def _apply(
         invalidate: Invalidation, driver: AsyncDriver | SyncDriver, *, was_queued: bool
     ) -> None:
-        """Apply an invalidation to what one driver has in this process."""
+        """Apply an invalidation to the flights and the local memory of one driver."""
         if was_queued:
             driver.flights.seal_all()
         else:

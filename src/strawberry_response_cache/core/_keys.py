@@ -257,7 +257,7 @@ def checked_tenant(tenant: object) -> str:
 
 
 _LONGEST_TENANT: Final = 256
-"""What is remembered of tenants has a bound in bytes: longer ones are hashed each time."""
+"""Keyspaces of tenants with longer names are not memoised, so that the memo is bounded in bytes."""
 
 
 @lru_cache(maxsize=4096)

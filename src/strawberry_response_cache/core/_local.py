@@ -34,7 +34,7 @@ def keys_of(keyspace: Keyspace, key_parts: Sequence[str]) -> EntryKeys:
     """Return the keys of the entry with these key parts; the latest are memoised.
 
     Raises:
-        TypeError: If it is not valid, see `checked_key_parts`.
+        TypeError: If ``key_parts`` is not valid, see `checked_key_parts`.
     """
     if type(key_parts) is list or type(key_parts) is tuple:
         parts = tuple(key_parts)

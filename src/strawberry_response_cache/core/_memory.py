@@ -52,7 +52,7 @@ class Memory:
     Args:
         max_bytes: The most bytes that it holds.
         ttl: The longest time that an entry stays, in seconds.
-        is_trusted: Whether messages arrive.
+        is_trusted: Returns whether messages of other processes arrive.
         evicted: Called for each entry that is dropped because there is no room.
         clock: Returns a monotonic time in seconds.
     """
@@ -134,7 +134,7 @@ class Memory:
         return self._log.ticket()
 
     def keep(self, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
-        """Keep an entry from Redis, unless it is too large or a message since the ticket invalidates it.
+        """Keep an entry from Redis, unless it is too large, was invalidated since the ticket, or a message may be missing.
 
         To make room, the least recently used entries are dropped.
         """
@@ -159,7 +159,7 @@ class Memory:
                 self._evicted()
 
     def drop(self, keys: EntryKeys) -> None:
-        """Drop an entry that could not be rebuilt."""
+        """Drop an entry, because it has expired or could not be rebuilt."""
         with self._lock:
             self._remove(keys.entry)
 
@@ -170,7 +170,7 @@ class Memory:
             self._remove(entry_key)
 
     def invalidate(self, table: str, tags: Iterable[str]) -> None:
-        """Invalidate tags."""
+        """Invalidate the entries of a tag table that have one of the tags."""
         invalidated = frozenset(tags)
         with self._lock:
             self._log.invalidate(table, invalidated)

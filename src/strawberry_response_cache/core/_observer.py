@@ -102,7 +102,7 @@ class Invalidated:
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """A GraphQL operation has its outcome."""
+    """The outcome of a GraphQL operation is known."""
 
     status: Literal["hit", "stale", "miss", "bypass"]
     reason: str | None
@@ -113,7 +113,7 @@ Ended: TypeAlias = Callable[[str | None], None]
 
 
 def _ignored(_: str | None) -> None:
-    """Do nothing: an observer that ignores events needs no end."""
+    """Do nothing at the end of a refresh, for an observer that ignores events."""
 
 
 class Counted(Protocol):
@@ -146,15 +146,15 @@ class Observer:
         """An invalidation has ended."""
 
     def refreshing(self, subject: Subject) -> Ended:  # noqa: ARG002 - as every observer
-        """A refresh begins in the background while events are wanted; called in a context of its own.
+        """A refresh begins in the background; called only while events are wanted, in the context of the refresh.
 
         Returns:
-            What is called when it has ended.
+            A function to call when the refresh has ended.
         """
         return _ignored
 
     def concluded(self, event: Concluded) -> None:
-        """A GraphQL operation has its outcome, while events are wanted."""
+        """The outcome of a GraphQL operation is known; called only while events are wanted."""
 
     def watch(self, cache: Counted) -> None:
         """A cache was made. The observer must not keep it alive."""
@@ -211,7 +211,7 @@ class Guarded(Observer):
         return partial(self._tell, ended)
 
     def concluded(self, event: Concluded) -> None:
-        """A GraphQL operation has its outcome."""
+        """The outcome of a GraphQL operation is known."""
         self._tell(self._observer.concluded, event)
 
     def watch(self, cache: Counted) -> None:

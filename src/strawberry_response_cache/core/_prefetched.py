@@ -38,7 +38,7 @@ _UNANSWERED: Final = Unavailable(
 
 
 class _Found(NamedTuple):
-    """A found entry.
+    """An entry that a prefetch found.
 
     Attributes:
         fresh: The entry as it was found.
@@ -69,7 +69,7 @@ class Prefetched:
     _found: dict[str, _Found] = field(default_factory=dict)
 
     def has(self, keys: EntryKeys) -> bool:
-        """Whether an entry was found."""
+        """Whether an entry was prefetched, and was not removed since."""
         return keys.entry in self._found
 
     def pop(self, keys: EntryKeys) -> Fresh | None:

@@ -34,7 +34,7 @@ class _Pending:
         names: The tags as text, for `on_invalidate`; empty if the cache has none.
         everything: Whether a `clear` of the tenant waits for the next replay.
         reason: Why Redis did not take the invalidation that was tried last.
-        replaying: The tags, or the `clear`, that a replay runs for now; None if none runs.
+        replaying: The tags, or the `clear`, that a replay sends now; None if none runs.
     """
 
     keyspace: Keyspace
@@ -62,7 +62,7 @@ class _Pending:
 
 
 class _Taken(NamedTuple):
-    """What one replay of a tenant runs for; see `_Pending`."""
+    """The tags, or the `clear`, that one replay sends; see `_Pending`."""
 
     tags: frozenset[str]
     names: frozenset[str]

@@ -167,7 +167,7 @@ class CacheSettings(BaseModel):
 
     operation_names: int = Field(default=0, ge=0, le=1000)
     """How many GraphQL operations `ResponseCache.statistics` and metrics count each by its name. The
-    first names that come have them, and the rest is counted as ``_other``. The default is 0, because clients
+    first names that come are counted so, and the rest together as ``_other``. The default is 0, because clients
     choose the names, and each makes eight time series."""
 
     def __init__(self, **values: object) -> None:

@@ -37,8 +37,8 @@ class Tenant:
     """The entries of one cache or tenant, for clients with a serializer of their own.
 
     Attributes:
-        engine: As given: the drivers and what they share.
-        keyspace: As given.
+        engine: The drivers, and what they share.
+        keyspace: The keys of the cache or tenant.
         name: The cache's prefix.
         tenant_hash: A hash that names the tenant in logs and reports; empty without a tenant.
         observer: Receives the events.
@@ -118,7 +118,7 @@ class Tenant:
             subject: The cache and field, for the log and the observer.
             in_background: Whether a refresh runs in the background.
             prefetched: The prefetched entries of the execution.
-            budget: How long it may wait for others, together with all that shares it; None for its own.
+            budget: How long it may wait for others, together with all calls that share it; None for its own.
         """
         driver = self.engine.async_driver()
         is_pending = await self._invalidations.are_pending()
@@ -299,7 +299,7 @@ class Tenant:
         """Read fresh entries ahead of the fields that use them, in one round trip.
 
         Args:
-            prefetched: Receives the entries.
+            prefetched: Receives the entries; none if the store failed before or an invalidation is pending.
             keys: Their keys. No leases are requested: some would be held while waiting for others.
             subject: The cache and field, for the log and the observer.
             first: Whether nothing was read before; then the clock is noted as well.

@@ -34,7 +34,7 @@ class Raised:
 
 
 def ends_the_caller(error: BaseException) -> bool:
-    """Whether an error ends the caller: an interrupt, or the cancellation of the running task.
+    """Whether an error is the cancellation of the running task, which ends the caller.
 
     Other `CancelledError`s come from a task or future that the user's function waited for, or from the
     function itself.

@@ -13,7 +13,7 @@ The steps, in order:
 If the store fails, the generator runs and the caller gets its value.
 
 `remembering` takes these steps; `existing` is about entries that there are, `generating` and `storing` about new
-ones, and `call` holds what is known of one caller. `flights` is about callers that share a run, `waiting` about how
-long they wait, `leading` and `parts` about what a generator reads from the cache. `requests` is what the algorithm
-asks of its driver, for one value or, with `many`, for several at once.
+ones, and `call` holds what is known of one caller. `flights` is about callers that share a generation, `waiting` about
+how long they wait, `leading` and `parts` about what a generator reads from the cache. `requests` is what the
+algorithm asks of its driver, for one value or, with `many`, for several at once.
 """

@@ -77,7 +77,7 @@ class Call(Generic[T]):
         collected: Parts that were read outside the generator and may have become part of the value.
         subject: The cache and field, for the log.
         jitter: Returns a number from 0 to below 1.
-        clock: Tells the time in seconds; it never goes back.
+        clock: Returns a monotonic time in seconds.
     """
 
     keys: EntryKeys

@@ -3,8 +3,8 @@
 A caller that finds a flight for its key joins it instead of generating. Joiners get the value only
 after its commit, and only if they joined before the seal: an invalidation that was acknowledged before a
 caller asked has therefore refused the commit, and the joiner looks again. Without a commit the value
-is only for callers that came before its generation began. An invalidation that will refuse a run's value
-seals its flight at once: callers that come later do not wait for it.
+is only for callers that came before its generation began. An invalidation that will refuse the value of a
+generation seals its flight at once: callers that come later do not wait for it.
 
 A watch does the same for a generation of another process: one caller checks from time to time whether it
 has ended, and the other callers of this process wait for that caller.
@@ -110,7 +110,7 @@ class Generation:
 
     Attributes:
         keys: Where its value will be stored.
-        lease: The right to do so.
+        lease: The right to store it.
         known_tags: Returns digests of tags that its value will surely carry, as far as they are known.
     """
 
@@ -263,7 +263,7 @@ class Flights:
         """Open a flight; callers no longer join an older flight for the same key.
 
         Args:
-            key: What it is found by.
+            key: The key by which callers find it.
             leased: Whether its recording can be committed.
             joined: Whether others may join.
         """
@@ -291,7 +291,8 @@ class Flights:
         Args:
             table: The tag table.
             tags: Digests of the invalidated tags; None for everything.
-            clock: The clock of the invalidation, if it is known: a run that began at it or later saw it.
+            clock: The clock of the invalidation, if it is known. A generation that began at this clock or later
+                is not outdated.
 
         Returns:
             The generations of these flights, whose leases the driver must release.

@@ -219,7 +219,7 @@ class AsyncDriver:
             await self._wait_for_any(many)
 
     async def _wait_for_any(self, many: Many[T]) -> None:
-        """Wait until one of the waiting flows can go on."""
+        """Wait until one of the waiting flows can be resumed, and resume it."""
         woken = [cast("AsyncWaiter", each.waiter).future for each in many.joins()]
         pauses = [
             asyncio.ensure_future(self.pub_sub.sleep(each.seconds, each.lease_key))

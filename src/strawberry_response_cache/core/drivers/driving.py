@@ -181,7 +181,7 @@ class Tries:
 
     @property
     def left(self) -> float:
-        """Seconds until the deadline; never quite 0."""
+        """Seconds until the deadline; at least 0.001."""
         return max(0.001, self._ends - time.monotonic())
 
     def pause(self) -> float | None:

@@ -181,7 +181,7 @@ class SyncDriver:
             self._wait_for_any(many)
 
     def _wait_for_any(self, many: Many[T]) -> None:
-        """Wait until one of the waiting flows can go on."""
+        """Wait until one of the waiting flows can be resumed, and resume it."""
         bell = threading.Event()
         waiters = [cast("ThreadWaiter", each.waiter) for each in many.joins()]
         for waiter in waiters:

@@ -10,7 +10,7 @@ from strawberry_response_cache.core.protocol.script import Script
 R_co = TypeVar("R_co", covariant=True)
 
 StoreCall: TypeAlias = tuple[Script | str, Sequence[str], Sequence[Any]]
-"""A script or the name of a command, its keys and its arguments. A script returns its first argument."""
+"""A script or the name of a command, its keys and its arguments. A script answers its first argument first."""
 
 
 class _RunId:
@@ -63,11 +63,11 @@ class Together(Effect[list[Any]]):
         self._shares = [effect.calls() for effect in effects]
 
     def calls(self) -> Sequence[StoreCall]:
-        """Return the calls of all, in order."""
+        """Return the calls of all effects, in order."""
         return [call for share in self._shares for call in share]
 
     def interpret(self, replies: Sequence[Any]) -> list[Any]:
-        """Return the result of each."""
+        """Return the result of each effect."""
         results, at = [], 0
         for effect, share in zip(self.effects, self._shares, strict=True):
             results.append(effect.interpret(replies[at : at + len(share)]))

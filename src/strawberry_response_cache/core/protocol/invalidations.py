@@ -27,7 +27,7 @@ class Invalidate(Housekeeping):
 
 @dataclass(frozen=True, slots=True)
 class Forget(Housekeeping):
-    """Invalidate one entry and values built from it, and refuse values that are being generated for it.
+    """Invalidate one entry and the values of its slot that were built from it, and refuse a running generation of it.
 
     A marker stays, see `MARKER`.
     """

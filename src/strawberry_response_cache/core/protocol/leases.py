@@ -21,7 +21,7 @@ from strawberry_response_cache.core.protocol.entry import ValueRecording, encode
 
 @dataclass(frozen=True, slots=True)
 class Commit(Effect[Committed]):
-    """Store a recording, if nothing was invalidated since the lease was granted that concerns it.
+    """Store a recording, unless an invalidation since the lease was granted concerns it.
 
     Attributes:
         keys: The entry's keys.

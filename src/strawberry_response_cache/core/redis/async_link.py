@@ -70,8 +70,8 @@ class _CallBatch:
         asks: The callers.
         deadline: Seconds for an answer.
         urgent: Whether it ignores the breaker: it is not turned away, and its outcome does not count there.
-        began: When, for the breaker.
-        alarm: Rings when it has waited long enough for a connection.
+        began: When the breaker admitted it.
+        alarm: The timer that ends its wait for a connection.
         is_sent: Whether the server may have received the calls.
         shares: For each of the asks, the replies to its calls.
         unknown: The indexes of asks with a script that the server does not have: they are sent again, with the

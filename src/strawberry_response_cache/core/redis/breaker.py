@@ -19,7 +19,7 @@ class Breaker:
     """Counts the failures in a row of the reads of one server; it can be used from any thread.
 
     One pause of a server fails all calls that were under way. So it opens only if a call that was sent after
-    the first failure failed too, however many failed together.
+    the first failure failed too, however many failed together. If ``failures`` is 1, one call is enough.
 
     Args:
         failures: How many failures in a row open it.

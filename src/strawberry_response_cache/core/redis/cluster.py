@@ -30,7 +30,7 @@ def slot_of(key: str) -> int:
 
 
 LEARN_INTERVAL: Final = 0.1
-"""Seconds between two looks at a cluster's slots, while there is a map to go by."""
+"""Seconds between two reads of a cluster's slots, while a map of them is known."""
 
 
 class SlotMap:

@@ -26,7 +26,7 @@ class Subscription:
     Attributes:
         channel: The channel of the messages.
         interval: Seconds between two PINGs.
-        max_lag: Seconds after an answer for which local memory may be used.
+        max_lag: Seconds for which local memory may be used after the sending of a PING that was answered.
         connect_deadline: Seconds for connecting and subscribing.
         name: The cache's name, for the log.
         meanwhile: What does not work without a subscription, as the log says it.
@@ -118,7 +118,7 @@ class Backplane:
         self._is_retired = False
 
     def is_live(self) -> bool:
-        """Whether each server in use has sent something within ``max_lag``."""
+        """Whether each server in use has answered a PING that was sent within ``max_lag``; False without servers."""
         heartbeats = self._heartbeats
         # Called for each hit: `all` with a generator takes three times as long.
         for heartbeat in heartbeats.values():

@@ -48,7 +48,7 @@ class _Waiter:
         self.error: Exception = TimeoutError()
 
     def take(self, connection: SyncConnection | None, error: Exception | None = None) -> None:
-        """Take a connection; or an error, if none could be opened."""
+        """Wake the thread with a connection, or with an error if none could be opened."""
         self.connection = connection
         self.error = error or self.error
         self._bell.set()
@@ -125,7 +125,7 @@ class SyncLink(Link):
         return replies
 
     def _exchange(self, calls: Sequence[StoreCall], left: Callable[[], float]) -> Sequence[Any]:
-        """Exchange on the connection that was used last, or on a new one; ``left`` returns the seconds for each wait."""
+        """Exchange on the connection that was used last, or on a new one; ``left`` gives the seconds of each wait."""
         try:
             connection = self._connections.idle.pop()
         except IndexError:

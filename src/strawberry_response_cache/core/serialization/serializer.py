@@ -77,7 +77,7 @@ class Serializer(Protocol[T]):
     def known_tags(self) -> AbstractSet[str]:
         """Return digests of tags that the value will surely carry; called while it is generated.
 
-        If one of them is invalidated, callers that come later do not join the run. It may be called
+        If one of them is invalidated, callers that come later do not join the generation. It may be called
         from another thread.
         """
         ...

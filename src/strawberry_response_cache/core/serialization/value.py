@@ -79,7 +79,10 @@ class ValueRecipe(Generic[T]):
         self._log = log
 
     def record(self, value: T, parts: Parts | None = None) -> ValueRecording | NotStored:
-        """Apply the rules that depend on the value, and serialise it."""
+        """Turn a value into a recording, or return why it is not stored: ``cacheable``, its ttl or its size.
+
+        A value that JSON or its type cannot give back raises. With ``strict`` off it is logged, and not stored.
+        """
         if not self._may_be_stored(value):
             return NotStored(CacheDetail.UNCACHEABLE)
         ttl_ms = self.ttl_ms
