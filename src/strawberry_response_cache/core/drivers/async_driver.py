@@ -205,7 +205,7 @@ class AsyncDriver:
         elif generating := many.generating():
             positions = [at for at, _ in generating]
             requests = [request for _, request in generating]
-            flights = [request.flight for request in requests if request.flight is not None]
+            flights = [request.flight for request in requests]
             with leading_flights(*flights), self._renewed(requests):
                 try:
                     with Loading(self._settings, subject):
@@ -310,7 +310,7 @@ class AsyncDriver:
     async def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
         match request:
             case Generate(flight):
-                with leading_flights(*(() if flight is None else (flight,))):
+                with leading_flights(flight):
                     return await self._generate(request, generator, subject)
             case Join(waiter, seconds):
                 await cast("AsyncWaiter", waiter).woken(seconds)

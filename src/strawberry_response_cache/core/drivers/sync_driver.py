@@ -167,7 +167,7 @@ class SyncDriver:
         elif generating := many.generating():
             positions = [at for at, _ in generating]
             requests = [request for _, request in generating]
-            flights = [request.flight for request in requests if request.flight is not None]
+            flights = [request.flight for request in requests]
             with leading_flights(*flights), self._renewed(requests):
                 try:
                     with Loading(self._settings, subject):
@@ -197,7 +197,7 @@ class SyncDriver:
             case Lookup() | Commit() | Release():
                 return self._ask(request, subject)
             case Generate(flight):
-                with leading_flights(*(() if flight is None else (flight,))):
+                with leading_flights(flight):
                     return self._generate(request, generator, subject)
             case Join(waiter, seconds):
                 cast("ThreadWaiter", waiter).event.wait(seconds)
