@@ -14,8 +14,9 @@ from strawberry_response_cache.core import (
     ResponseCache,
 )
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core.algorithm import waiting
 from strawberry_response_cache.core.protocol import Release
-from tests.conftest import Eventually, UntilJoined, driver_of, joined
+from tests.conftest import Eventually, Face, UntilJoined, driver_of, joined
 
 PATIENCE = 60.0
 
@@ -267,9 +268,9 @@ def test_a_sync_batch_does_not_wait_for_a_flight_that_ended_while_it_loaded(
 
     holder.start()
     assert began.wait(PATIENCE)
-    waiting = threading.Thread(target=batch, daemon=True)
-    waiting.start()
-    waiting.join(PATIENCE)
+    asking = threading.Thread(target=batch, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
     assert results == [["x", "z"]]
 
 
@@ -295,3 +296,58 @@ async def test_a_generator_that_asks_for_its_own_key_after_its_wait_budget_is_sp
     assert (response.value, response.status) == (2, CacheStatus.BYPASS)
     assert response.detail is CacheDetail.WAITED_OUT
     elsewhere.cancel()
+
+
+async def test_a_batch_pauses_before_it_looks_again_for_what_another_process_generates(
+    new_cache: Callable[..., ResponseCache],
+    url: str,
+    face: Any,
+    raw_of: Callable[..., Any],
+) -> None:
+    cache = new_cache(url, lease=1, wait_budget=1)
+    await face.ping(cache)
+    lease = tenant_of(cache).keys(["a"]).lease
+    raw_of(cache).set(lease, "another process", px=600_000)
+
+    found = await face.remember_many(cache, [["a"], ["b"]], 60, lambda keys: ["own"] * len(keys))
+
+    assert found == ["own", "own"]
+    # The pauses grow to 0.1 seconds, and each is shortened by up to a half.
+    assert cache.statistics().store["get"].calls <= 30
+
+
+async def test_a_batch_looks_again_as_soon_as_another_process_has_generated(
+    new_cache: Callable[..., ResponseCache],
+    url: str,
+    face: Any,
+    raw_of: Callable[..., Any],
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It does not wait until its pause has ended."""
+    monkeypatch.setattr(waiting, "_FIRST_PAUSE", 10 * PATIENCE)
+    monkeypatch.setattr(waiting, "_LONGEST_PAUSE", 10 * PATIENCE)
+    cache = new_cache(url, lease=10 * PATIENCE, wait_budget=10 * PATIENCE)
+    lease, go = tenant_of(cache).keys(["a"]).lease, threading.Event()
+    other = Face(synchronous=not face.synchronous)  # its runs are not those of this face
+    generating = other.begin(cache, ["a"], 60, lambda: go.wait(PATIENCE) and "theirs")
+    await eventually(lambda: raw_of(cache).exists(lease))
+
+    def ask() -> Any:
+        return cache.remember_many_sync([["a"], ["b"]], 60, lambda _: ["mine"])
+
+    async def load(_: object) -> list[str]:
+        return ["mine"]
+
+    if face.synchronous:
+        batch = asyncio.ensure_future(asyncio.to_thread(ask))
+    else:
+        batch = asyncio.ensure_future(cache.remember_many([["a"], ["b"]], 60, load))
+    try:
+        await eventually(lambda: raw_of(cache).get(lease).endswith(b"!"))  # the mark of who waits
+        await eventually(lambda: face.driver(cache).pub_sub._backplane.is_live())
+    finally:
+        go.set()
+    async with asyncio.timeout(PATIENCE):
+        assert await batch == ["theirs", "mine"]
+        await generating
