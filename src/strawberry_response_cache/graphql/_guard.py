@@ -133,7 +133,7 @@ class Later(NamedTuple):
 
 
 class Guard:
-    """Keeps the faults of this package from one request.
+    """Catches the faults of this package in one request.
 
     Attributes:
         is_faulted: Whether a fault was caught in this request, or Python's stack ended in this package.

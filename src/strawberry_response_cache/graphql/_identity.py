@@ -1,4 +1,4 @@
-"""The cache identity of a request, and what functions such as ``session`` may return for it."""
+"""The cache identity of a request, and what functions such as ``session`` may return."""
 
 import inspect
 import re

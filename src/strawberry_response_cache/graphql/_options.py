@@ -63,7 +63,7 @@ class Options:
         honours_requests: ``honour_request_cache_control``.
         verification: What ``verify`` says; None if nothing is verified.
         watchers: Functions that receive the report of each operation; there are none outside of tests.
-        is_fronted: Whether a middleware stands in front of the application.
+        is_fronted: Whether a `ResponseCacheMiddleware` answers hits in front of the application.
         says_nothing: Whether this package adds nothing to the ``extensions`` of any response.
     """
 

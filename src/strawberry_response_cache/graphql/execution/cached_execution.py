@@ -165,9 +165,9 @@ def execute_cached_sync(
 
 
 def _note_as_part(cache_request: CacheRequest) -> None:
-    """Keep the entry around an operation from being stored, if the operation varies by more than that entry's key.
+    """Keep an outer entry from being stored, if this operation varies by more than the key of the outer entry.
 
-    There is such an entry if a resolver executes the operation.
+    There is an outer entry if a resolver executes this operation while that entry is generated.
     """
     # A field needs no such check: the policy of its operation covers it.
     if cache_request.whole and varies_by_more(cache_request.policy.vary):

@@ -192,7 +192,7 @@ class Considering:
         """Look up whether the same operation came before with these variables; no executor is built yet.
 
         Returns:
-            Whether its executor is Strawberry's own. Others are not looked up: they may change the variables.
+            Whether its executor is Strawberry's own. Another one may change the variables, so nothing is looked up.
         """
         if not is_plain_caching(asked.kind):  # type: ignore[arg-type] # classes are hashable
             return False

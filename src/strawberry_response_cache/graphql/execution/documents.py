@@ -43,7 +43,7 @@ class Document:
         text: Its text.
         runs_custom_code: Whether validating its literals runs the user's code; None if not checked yet.
         valid_by: The rules of graphql-core by which this package found it valid.
-        invalid_by: The rules by which it last found it invalid.
+        invalid_by: The rules by which this package last found it invalid.
         sparing: Which rules the latest request with it could skip.
     """
 

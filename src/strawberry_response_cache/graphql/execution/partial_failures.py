@@ -1,4 +1,4 @@
-"""Operations some of whose fields failed: what is stored in place of their results."""
+"""Operations with data and errors: what is stored in place of their results."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -63,7 +63,7 @@ class TurnedPrivate:
 
 
 class EntryFacts(NamedTuple):
-    """What an entry says beside its data.
+    """The lifetime of an entry, and what its note says.
 
     Attributes:
         lifetime: Seconds for which it is fresh, from when it was stored.
@@ -89,7 +89,7 @@ class EntryFacts(NamedTuple):
 
 
 def _marker(policy: Policy) -> ValueRecording:
-    """Return the marker of a response that turned PRIVATE; it outlives the values to which it leads.
+    """Return the marker of a response that turned PRIVATE; it lives longer than the responses of the sessions.
 
     It has no tags: an invalidation changes the data of the response, not its scope.
     """
@@ -151,7 +151,7 @@ class ResponseSerializer:
 
     @property
     def stored(self) -> EntryFacts | None:
-        """What the entry that was recorded or read most recently says beside its data; None before."""
+        """The facts of the entry that was recorded or read most recently; None if there was none yet."""
         return None if self._told is None else EntryFacts.of(*self._told)
 
     def record(self, value: Any, parts: Parts) -> ValueRecording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns

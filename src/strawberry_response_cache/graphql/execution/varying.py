@@ -14,7 +14,7 @@ _around: Final[ContextVar[AbstractSet[str] | None]] = ContextVar("varied_around"
 def varying(names: AbstractSet[str]) -> Iterator[None]:
     """Mark the code inside the block as generating an entry.
 
-    An entry around it that varies by less is not stored: the caller has checked that with `varies_by_more`.
+    An outer entry that varies by less is not stored: the caller has checked that with `varies_by_more`.
 
     Args:
         names: The names of the varied values in the key of the entry.

@@ -117,7 +117,7 @@ class Level:
         self._fields.prefetched.drop(each.keys for each in self._wanted.values())
 
     def hit(self, index: object, name: object) -> FieldHit | None:
-        """Return the value of a field from its entry; None if no entry is usable, and the field is answered by itself."""
+        """Return the value of a field from its entry; None if no entry is usable; then it is answered by itself."""
         wanted, ready = self._wanted.get((index, name)), self._ready
         if wanted is None or ready is None or (entry := ready.find(wanted.keys)) is None:
             return None
