@@ -118,7 +118,7 @@ async def test_concurrent_callers_cost_one_run(
 
 
 @pytest.mark.parametrize("value", [None, False, 0, "", []], ids=repr)
-async def test_an_empty_value_is_a_value(
+async def test_an_empty_value_is_cached(
     memory_cache: ResponseCache, face: Any, value: object
 ) -> None:
     @behind(memory_cache, face, ttl=60, key=lambda: ["nothing"])

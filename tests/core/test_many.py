@@ -70,7 +70,7 @@ async def test_remember_many_of_no_keys_loads_nothing(cache: ResponseCache, face
     assert load.asked == []
 
 
-async def test_a_batch_of_more_keys_than_go_out_together_is_answered_whole(
+async def test_a_batch_of_more_keys_than_one_script_takes_returns_every_value(
     memory_cache: ResponseCache, face: Any
 ) -> None:
     load, numbers = Loader(), [number + 14 for number in range(2 * MOST_TOGETHER + 1)]
@@ -212,7 +212,9 @@ async def test_two_threads_with_the_same_keys_in_opposite_order_do_not_wait_for_
         assert other.result(60) == [3, 2, 1]
 
 
-async def test_a_cancelled_batch_leaves_nothing_behind(cache: ResponseCache, raw: Any) -> None:
+async def test_a_cancelled_batch_leaves_no_lease_and_no_flight(
+    cache: ResponseCache, raw: Any
+) -> None:
     entered = asyncio.Event()
 
     async def slow(numbers: list[int]) -> list[int]:
@@ -261,19 +263,21 @@ async def test_remember_many_can_be_the_load_function_of_a_dataloader(cache: Res
         ({1: 1}, "a dict"),
     ],
 )
-async def test_a_loader_returns_one_value_for_each_key(
+async def test_a_loader_that_does_not_return_one_value_for_each_key_is_refused(
     cache: ResponseCache, face: Any, values: Any, complaint: str
 ) -> None:
     with pytest.raises(CacheConfigurationError, match=complaint):
         await many(cache, face, [1, 2], lambda _: values)
 
 
-async def test_a_key_is_a_sequence_of_strings(cache: ResponseCache, face: Any) -> None:
+async def test_a_bare_string_as_a_key_is_refused(cache: ResponseCache, face: Any) -> None:
     with pytest.raises(TypeError, match="wrap it in a list"):
         await many(cache, face, ["bare"], Loader(), key=None)
 
 
-async def test_the_wrong_kind_of_loader_says_what_to_call(cache: ResponseCache) -> None:
+async def test_an_async_or_sync_loader_in_the_wrong_method_says_which_method_to_call(
+    cache: ResponseCache,
+) -> None:
     async def load(numbers: list[int]) -> list[int]:
         return numbers
 
@@ -314,10 +318,10 @@ async def test_a_cancelled_error_among_the_values_affects_only_its_key(
 # -- Tags ------------------------------------------------------------------------------------------
 
 
-async def test_tags_are_a_function_of_the_key_and_its_value(
+async def test_tags_may_be_a_function_of_the_key_and_its_value(
     cache: ResponseCache, face: Any
 ) -> None:
-    """So what is missing has a tag as well."""
+    """So the value None of a missing row can have a tag, too."""
     load = Loader()
     tags: Any = {"tags": lambda number, value: [f"Number:{number}", f"Square:{value}"]}
     await many(cache, face, [2, 3, 4], load, **tags)
@@ -328,9 +332,7 @@ async def test_tags_are_a_function_of_the_key_and_its_value(
     assert load.asked == [[2, 3, 4], [2, 3]]
 
 
-async def test_tags_that_are_a_list_are_those_of_each_value(
-    cache: ResponseCache, face: Any
-) -> None:
+async def test_a_list_of_tags_applies_to_each_value(cache: ResponseCache, face: Any) -> None:
     load = Loader()
     await many(cache, face, [2, 3], load, tags=["Number"])
     await face.invalidate(cache, "Number")

@@ -55,7 +55,7 @@ def world() -> World:
     return World()
 
 
-def test_an_entry_is_kept_no_longer_than_redis_grants_and_no_longer_than_the_setting() -> None:
+def test_an_entry_is_kept_no_longer_than_its_ttl_in_redis_nor_than_the_local_ttl() -> None:
     world = World(ttl=5)
     world.keep("short", ttl_ms=2_000)
     world.keep("long", ttl_ms=60_000)
@@ -107,7 +107,9 @@ def test_a_message_about_an_invalidation_drops_the_entries_that_it_concerns(
 @pytest.mark.parametrize(
     "message", [b"t table 7 z", b"t other 7 y", b"k e:b", b"c other", b"w l:a"]
 )
-def test_a_message_keeps_entries_that_it_does_not_concern(world: World, message: bytes) -> None:
+def test_a_message_about_an_invalidation_keeps_entries_that_it_does_not_concern(
+    world: World, message: bytes
+) -> None:
     world.keep("a", tags=("y",))
     tell(world, message)
 
@@ -126,7 +128,7 @@ def test_an_entry_whose_read_raced_an_invalidation_is_not_kept(
     assert not world.has("a")
 
 
-def test_an_entry_read_before_more_messages_than_are_remembered_is_not_kept(world: World) -> None:
+def test_an_entry_read_before_more_messages_than_the_log_keeps_is_not_kept(world: World) -> None:
     ticket = world.memory.ticket()
     for _ in range(2000):
         world.memory.invalidate("other", ["z"])
@@ -162,7 +164,7 @@ def test_local_memory_is_bounded_in_bytes_and_drops_the_least_recently_used() ->
     assert [name for name in "abcd" if world.has(name)] == ["a", "c", "d"]
 
 
-def test_local_memory_holds_as_many_bytes_as_it_may() -> None:
+def test_local_memory_uses_all_its_bytes_before_it_evicts() -> None:
     world = World()
     world.keep("a")
     two = World(max_bytes=2 * world.memory.size)
@@ -192,7 +194,7 @@ def test_entries_that_share_a_tag_are_all_invalidated_whatever_was_dropped_befor
 
 
 def test_an_entry_may_be_dropped_by_a_thread_while_another_finds_it(world: World) -> None:
-    """Only a clock that drops it shows that moment for certain."""
+    """The clock of this test drops the entry while it is looked up."""
     world.keep("a")
     world.now = 1.0
     memory = world.memory
@@ -206,7 +208,7 @@ def test_an_entry_may_be_dropped_by_a_thread_while_another_finds_it(world: World
     assert memory.find(keys("a")) is None
 
 
-def test_several_keys_are_asked_for_at_once(world: World) -> None:
+def test_missing_returns_the_keys_that_local_memory_does_not_have(world: World) -> None:
     world.keep("kept", ttl_ms=2_000)
     asked = {f"e:{name}": keys(name) for name in ("kept", "absent")}
     assert list(world.memory.missing(asked)) == ["e:absent"]
@@ -220,7 +222,7 @@ def test_several_keys_are_asked_for_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.exhaustive)])
-def test_many_entries_leave_no_more_than_the_bound(count: int) -> None:
+def test_many_entries_take_no_more_bytes_than_the_bound(count: int) -> None:
     world = World(max_bytes=50_000)
     for number in range(count):
         world.keep(str(number), tags=(f"tag {number}", "all"))
@@ -241,7 +243,7 @@ def test_many_entries_leave_no_more_than_the_bound(count: int) -> None:
         )
     )
 )
-def test_local_memory_returns_what_was_kept_last_or_nothing(
+def test_local_memory_has_exactly_the_entries_that_were_not_invalidated_since(
     steps: list[tuple[str, str, str]],
 ) -> None:
     world, model = World(), dict[str, str]()
@@ -267,7 +269,7 @@ def test_local_memory_returns_what_was_kept_last_or_nothing(
 # -- On a store ------------------------------------------------------------------------------------
 
 
-async def test_a_second_read_does_not_leave_the_process(
+async def test_a_second_read_is_a_local_hit_and_runs_no_script(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any, face: Any
 ) -> None:
     cache = new_cache(valkey_url, local_bytes=1_000_000)
@@ -310,7 +312,7 @@ async def test_an_invalidation_by_this_process_is_seen_at_once(
     ("invalidate", "loses_data"),
     [("invalidate", False), ("invalidate", True), ("forget", False), ("clear", False)],
 )
-async def test_an_invalidation_by_another_process_is_heard(
+async def test_an_invalidation_by_another_process_reaches_local_memory(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
@@ -319,7 +321,7 @@ async def test_an_invalidation_by_another_process_is_heard(
     invalidate: str,
     loses_data: bool,
 ) -> None:
-    """Also if the server has lost all data: what stands in local memory is still there."""
+    """Also if the server has lost all its data: local memory has not."""
     cache = new_cache(valkey_url, local_bytes=1_000_000)
     other = new_cache(valkey_url)
     await local(cache, face, ["a"], tags=["t"])
@@ -339,7 +341,7 @@ async def test_an_invalidation_by_another_process_is_heard(
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
 
 
-async def test_a_run_that_another_process_outdates_is_joined_by_nobody(
+async def test_no_caller_joins_a_run_that_an_invalidation_by_another_process_outdates(
     new_cache: Callable[..., ResponseCache], face: Any, eventually: Eventually
 ) -> None:
     cache = new_cache("memory://", local_bytes=1_000_000)
@@ -364,7 +366,7 @@ async def test_a_run_that_another_process_outdates_is_joined_by_nobody(
     assert (await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])).value == "new"
 
 
-async def test_a_subscription_that_is_cut_empties_local_memory(
+async def test_a_lost_subscription_empties_local_memory(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,

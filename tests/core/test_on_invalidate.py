@@ -83,7 +83,7 @@ def test_an_invalidation_in_a_thread_calls_on_invalidate(valkey_url: str, form: 
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_function_that_fails_is_called_again_and_at_last_counted(
+async def test_an_on_invalidate_that_fails_is_called_again_and_counted_after_its_last_try(
     memory_cache: ResponseCache, form: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     tries = len(_announcements.PAUSES) + 1
@@ -162,7 +162,7 @@ async def test_on_invalidate_is_called_for_everything_when_the_queue_overflows(
     assert heard.tags == [("*",)]
 
 
-def test_a_loop_that_ends_meanwhile_loses_nothing() -> None:
+def test_an_event_loop_that_ends_before_on_invalidate_has_run_loses_no_call() -> None:
     heard = Heard()
     cache = cache_on("memory://", heard.asynchronous)
 
@@ -192,7 +192,7 @@ async def test_the_queue_of_calls_to_on_invalidate_is_bounded(
     assert told == [("0",), ("1",)]
 
 
-async def test_a_function_that_returns_a_coroutine_is_awaited() -> None:
+async def test_a_coroutine_that_on_invalidate_returns_is_awaited() -> None:
     heard = Heard()
 
     def told(tags: tuple[str, ...]) -> Any:

@@ -129,7 +129,7 @@ async def test_the_lease_of_a_lost_commit_of_a_batch_is_released(
 async def test_the_lease_of_a_run_that_an_invalidation_outdates_is_released_at_once(
     cache: ResponseCache, raw: Any, face: Any, eventually: Eventually
 ) -> None:
-    """Its value will be refused, so nobody is to wait for it."""
+    """Its value will be refused, so no caller needs to wait for the lease."""
     began, go_on = threading.Event(), threading.Event()
 
     def generate() -> str:
@@ -148,7 +148,7 @@ async def test_the_lease_of_a_run_that_an_invalidation_outdates_is_released_at_o
     assert (await running).value == "old"
 
 
-def test_a_refresh_without_room_releases_its_lease_at_once(
+def test_a_refresh_above_max_background_releases_its_lease_at_once(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url, max_background=1)
@@ -174,7 +174,7 @@ def test_a_refresh_without_room_releases_its_lease_at_once(
         go_on.set()
 
 
-async def test_a_driver_that_was_drained_tries_no_release_any_more(
+async def test_a_closed_cache_stops_trying_to_release_leases(
     memory_cache: ResponseCache, face: Any, eventually: Eventually
 ) -> None:
     store = lose(memory_cache, face, lookup=1, release=1_000_000)
@@ -227,7 +227,7 @@ def silent() -> Iterator[tuple[str, list[socket.socket]]]:
 def test_threads_that_wait_for_a_connection_wait_for_one_deadline_only(
     new_cache: Callable[..., ResponseCache], silent: tuple[str, list[socket.socket]]
 ) -> None:
-    """They would wait for one deadline after the other, of each who has the turn before them."""
+    """They do not wait for the deadlines of all threads before them, one after the other."""
     url, taken = silent
     # Connecting is what takes so long here; without it, the breaker would be the one to stop them.
     cache = new_cache(url, connect_deadline=2, breaker_failures=1000)
@@ -243,7 +243,7 @@ def test_threads_that_wait_for_a_connection_wait_for_one_deadline_only(
 
 
 @pytest.mark.parametrize("local_bytes", [0, 1_000_000])
-def test_where_no_thread_can_be_started_the_generator_still_answers(
+def test_where_no_thread_can_be_started_calls_still_return_values(
     new_cache: Callable[..., ResponseCache], valkey_url: str, local_bytes: int
 ) -> None:
     cache = new_cache(valkey_url, local_bytes=local_bytes)
@@ -261,7 +261,7 @@ def test_where_no_thread_can_be_started_the_generator_still_answers(
 # -- Invalidations ------------------------------------------------------------------------------------------
 
 
-async def test_an_invalidation_whose_caller_is_cancelled_goes_through_every_slot(
+async def test_a_cancelled_invalidation_still_reaches_every_slot(
     new_cache: Callable[..., ResponseCache], url: str
 ) -> None:
     cache = new_cache(url, slots_per_tenant=8)
@@ -286,7 +286,7 @@ async def test_an_invalidation_whose_caller_is_cancelled_goes_through_every_slot
     assert set(values) == {"new"}
 
 
-async def test_a_queued_invalidation_whose_caller_is_cancelled_is_queued(
+async def test_a_cancelled_invalidation_that_may_be_queued_is_queued_when_redis_fails(
     new_cache: Callable[..., ResponseCache], unused_port: int, eventually: Eventually
 ) -> None:
     cache = new_cache(
@@ -389,7 +389,7 @@ async def test_a_refresh_that_ends_while_the_cache_closes_makes_no_second_driver
 async def test_a_lease_that_cannot_have_been_granted_is_not_released(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
-    """Where nobody listens, ten thousand callers would leave ten thousand effects to try again."""
+    """Where no server listens, ten thousand callers would leave ten thousand releases to try again."""
     cache = new_cache(f"redis://127.0.0.1:{unused_port}")
     store = lose(cache, face)
     asked: list[object] = []
@@ -462,7 +462,7 @@ class Late:
         return getattr(self._transport, name)
 
 
-async def test_a_lookup_that_arrives_after_it_was_given_up_leaves_no_lease(
+async def test_a_lookup_that_reaches_redis_after_its_deadline_leaves_no_lease(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
@@ -490,7 +490,7 @@ async def test_closing_ends_the_subscription_though_calls_are_under_way(
     face: Any,
     eventually: Eventually,
 ) -> None:
-    """One is in its generator, and one waits for a lease of another process."""
+    """One call is in its generator, and another waits for a lease of another process."""
     cache = new_cache(valkey_url)
     await face.remember(cache, ["warm"], 60, lambda: "v")
     raw_valkey.set(tenant_of(cache).keys(["held"]).lease, "another process", px=600_000)
@@ -572,7 +572,7 @@ async def test_closing_does_not_wait_for_invalidations_that_begin_meanwhile(
         await asyncio.gather(*invalidating)
 
 
-async def test_closing_a_cluster_closes_what_a_redirect_led_to_meanwhile(
+async def test_closing_a_cluster_closes_links_that_a_redirect_opens_meanwhile(
     new_cache: Callable[..., ResponseCache], unused_port: int
 ) -> None:
     cache = new_cache(f"redis+cluster://127.0.0.1:{unused_port}")
@@ -591,7 +591,7 @@ async def test_closing_a_cluster_closes_what_a_redirect_led_to_meanwhile(
     assert all(link._is_closed for link in cluster._links.values())
 
 
-def test_threads_are_served_after_the_thread_pool_was_shut_down(
+def test_sync_calls_work_after_the_thread_pool_was_shut_down(
     valkey_cache: ResponseCache,
 ) -> None:
     driver = driver_of(valkey_cache, synchronous=True)
@@ -609,7 +609,7 @@ def test_threads_are_served_after_the_thread_pool_was_shut_down(
     assert raised.is_set()
 
 
-async def test_closing_waits_for_a_thread_that_needs_the_loop(
+async def test_closing_waits_for_a_refresh_in_a_thread_that_needs_the_event_loop(
     memory_cache: ResponseCache, eventually: Eventually
 ) -> None:
     loop, began = asyncio.get_running_loop(), threading.Event()

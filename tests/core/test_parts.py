@@ -106,7 +106,7 @@ def test_a_whole_made_of_a_part_from_before_an_invalidation_is_refused(
     assert remember(["whole"], lambda: "again").value == "again"
 
 
-def test_a_whole_lives_no_longer_than_its_parts(remember: Any) -> None:
+def test_the_ttl_of_a_whole_is_no_longer_than_that_of_its_part(remember: Any) -> None:
     def whole() -> str:
         return str(remember(["part"], lambda: "part", ttl=5).value)
 
@@ -172,7 +172,7 @@ def test_an_invalidation_of_any_of_several_parts_invalidates_the_whole(
 
 
 @pytest.mark.parametrize("order", [(5, 50, 500), (500, 50, 5), (50, 5, 500)])
-def test_a_whole_lives_no_longer_than_the_first_of_several_parts_to_end(
+def test_the_ttl_of_a_whole_is_no_longer_than_the_shortest_of_several_parts(
     remember: Any, order: tuple[int, ...]
 ) -> None:
     def whole() -> list[str]:
@@ -204,7 +204,7 @@ def test_a_whole_of_one_part_from_before_an_invalidation_and_others_from_after_i
     assert remember(["whole"], lambda: "again").value == "again"
 
 
-def test_a_whole_whose_part_ended_meanwhile_is_not_stored(remember: Any) -> None:
+def test_a_whole_whose_part_expires_while_it_is_generated_is_not_stored(remember: Any) -> None:
     def whole() -> str:
         value = str(remember(["part"], lambda: "part", ttl=0.1).value)
         ends, ticking = time.monotonic() + 0.11, threading.Event()
@@ -217,7 +217,9 @@ def test_a_whole_whose_part_ended_meanwhile_is_not_stored(remember: Any) -> None
 
 
 @pytest.mark.parametrize("unfit", range(3))
-def test_one_part_of_several_that_may_not_be_stored_is_enough(remember: Any, unfit: int) -> None:
+def test_one_uncacheable_part_of_several_prevents_storing_the_whole(
+    remember: Any, unfit: int
+) -> None:
     def whole() -> list[str]:
         return [
             str(remember([str(n)], lambda: "part", cacheable=lambda _, n=n: n != unfit).value)
@@ -291,7 +293,7 @@ def test_a_part_from_another_cache_has_no_effect_on_the_whole(
     assert remember(["whole"], lambda: "no").status is CacheStatus.HIT
 
 
-async def test_parts_are_noticed_in_tasks_of_the_generator(
+async def test_entries_read_in_tasks_of_the_generator_are_parts_of_its_value(
     cache: ResponseCache, gathered: Callable[..., Any]
 ) -> None:
     content = "old"
@@ -311,7 +313,7 @@ async def test_parts_are_noticed_in_tasks_of_the_generator(
 
 
 @pytest.mark.parametrize("slots_per_tenant", [2, 16])
-def test_parts_in_other_slots_invalidate_the_whole(
+def test_an_invalidation_of_parts_in_other_slots_invalidates_the_whole(
     new_cache: Callable[..., ResponseCache], url: str, slots_per_tenant: int
 ) -> None:
     cache = new_cache(url, slots_per_tenant=slots_per_tenant)
@@ -333,7 +335,7 @@ def test_parts_in_other_slots_invalidate_the_whole(
     assert cache.remember_sync(["whole"], 60, whole).value == ["newer"] * 8
 
 
-async def test_a_value_stored_between_the_slots_of_an_invalidation_does_not_outlive_it(
+async def test_a_value_stored_while_an_invalidation_goes_through_the_slots_is_invalidated(
     new_cache: Callable[..., ResponseCache], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = new_cache(url, slots_per_tenant=2)
@@ -387,8 +389,8 @@ async def test_a_whole_whose_generator_refreshed_its_part_is_stored(
     assert runs == {"part": 2, "whole": 1}
 
 
-def test_a_generator_that_has_ended_gets_no_more_parts() -> None:
-    """A task that it started may go on for ever."""
+def test_an_entry_read_after_a_generator_has_ended_is_not_its_part() -> None:
+    """A task that the generator started may read the cache later."""
     keys = Keyspace("test").keys(["a"])
     parts = Parts()
     parts.add(Part(keys, (), 1000, meta="seen"))
@@ -398,7 +400,7 @@ def test_a_generator_that_has_ended_gets_no_more_parts() -> None:
     assert parts.metas == frozenset()
 
 
-def test_a_part_that_failed_apart_concerns_a_recording_only_if_something_else_read_it() -> None:
+def test_a_failed_field_prevents_storing_only_fields_that_read_it() -> None:
     """The fields of a failed run are stored one by one: a field that failed is a part of the run, and of no other field."""
     space = Keyspace("test")
     recording = ValueRecording(b"value", 1000)

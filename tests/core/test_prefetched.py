@@ -1,4 +1,4 @@
-"""What was looked up ahead is as old as it is when it is come to, not as it was when it was found."""
+"""A prefetched entry has the age that it has when it is used, not when it was found."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +44,7 @@ def take(prefetched: Prefetched, answer: Fresh | Unavailable) -> InvalidationLog
     return log
 
 
-def test_an_entry_has_aged_since_it_was_found() -> None:
+def test_a_prefetched_entry_has_its_age_at_the_time_of_use() -> None:
     clock = Clock()
     prefetched = looked_up(clock, 40_000)
     clock.now += 2.5
@@ -71,7 +71,7 @@ def test_a_prefetched_entry_is_not_returned_after_its_ttl(later: float) -> None:
     assert prefetched.pop(KEYS) is None
 
 
-def test_without_a_store_there_is_nothing_and_nothing_more_is_asked() -> None:
+def test_a_failed_prefetch_returns_nothing_and_says_that_redis_is_down() -> None:
     prefetched = Prefetched()
     take(prefetched, Unavailable("TimeoutError", asked=True))
     assert prefetched.is_down
@@ -79,7 +79,7 @@ def test_without_a_store_there_is_nothing_and_nothing_more_is_asked() -> None:
 
 
 @pytest.mark.parametrize(("cost_ms", "is_left"), [(0, True), (100, True), (10_000, False)])
-def test_an_entry_that_may_be_due_is_left_to_the_lookup_that_decides(
+def test_a_prefetched_entry_that_may_be_due_for_a_refresh_is_not_returned(
     cost_ms: int, *, is_left: bool
 ) -> None:
     prefetched = Prefetched(clock=Clock())
@@ -108,7 +108,9 @@ LEAVE = {
     [(end, False) for end in END.values()] + [(leave, True) for leave in LEAVE.values()],
     ids=[*END, *LEAVE],
 )
-def test_what_is_invalidated_after_it_was_found_is_not_returned(end: Any, *, is_left: bool) -> None:
+def test_a_prefetched_entry_that_is_invalidated_before_its_use_is_not_returned(
+    end: Any, *, is_left: bool
+) -> None:
     entry = Entry(ValueRecording(b"1", 60_000, tags=("t",)), "w", "e", 7, 40_000)
     found, popped = Prefetched(clock=Clock()), Prefetched(clock=Clock())
     for prefetched in (found, popped):

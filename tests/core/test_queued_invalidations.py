@@ -58,7 +58,7 @@ def test_pending_invalidations_are_replayed_for_each_tenant() -> None:
 def test_a_tag_that_is_queued_again_during_its_replay_is_replayed_again(
     tags: tuple[str, ...] | None,
 ) -> None:
-    """The server may have taken the first before what the second is about."""
+    """The server may have taken the first invalidation before the change that caused the second."""
     queue = new_queue()
     queue.add(ACME, tags, WHY)
     steps = queue.replay()
@@ -73,7 +73,7 @@ def test_a_tag_that_is_queued_again_during_its_replay_is_replayed_again(
     assert not queue.has_pending(ACME)
 
 
-def test_a_replay_that_is_given_up_leaves_everything_pending() -> None:
+def test_an_abandoned_replay_leaves_everything_pending() -> None:
     queue = new_queue()
     queue.add(ACME, ("a",), WHY)
     steps = queue.replay()
@@ -106,7 +106,7 @@ def test_an_invalidation_that_redis_does_not_take_stays_pending(
     assert (queue.has_pending(ACME), queue.pending) == (False, 0)
 
 
-def test_a_replay_ends_with_the_first_that_redis_does_not_take() -> None:
+def test_a_replay_stops_at_the_first_invalidation_that_redis_does_not_take() -> None:
     queue = new_queue()
     queue.add(ACME, ("a",), WHY)
     queue.add(OTHER, ("a",), WHY)
@@ -159,7 +159,7 @@ def test_a_tag_that_is_queued_during_a_replay_stays_pending() -> None:
     assert [effect.tags for effect in replayed(queue)] == [("b",)]
 
 
-def test_a_queue_that_is_full_becomes_a_clear() -> None:
+def test_a_full_queue_replaces_the_tags_of_a_tenant_by_a_clear() -> None:
     told: list[tuple[str, ...]] = []
     queue = new_queue(max_queued=3, on_taken=told.append)
     queue.add(OTHER, ("kept",), WHY, names=["Kept"])
@@ -181,7 +181,7 @@ def test_the_names_of_pending_tags_are_bounded_like_the_tags() -> None:
     assert len(queue._pending[ACME.tenant_digest].names) <= 3
 
 
-def test_what_redis_takes_at_last_is_told_in_order() -> None:
+def test_the_names_of_replayed_tags_are_reported_sorted() -> None:
     told: list[tuple[str, ...]] = []
     queue = new_queue(on_taken=told.append)
     names = [f"Book:{number}" for number in range(20)]
@@ -226,7 +226,7 @@ def test_the_queue_is_bounded_by_its_number_of_tenants() -> None:
     assert not queue.add(ACME, ("a",), WHY)
 
 
-def test_every_slot_is_stamped_twice() -> None:
+def test_a_replay_stamps_every_slot_twice() -> None:
     queue = new_queue()
     queue.add(Keyspace("p", slots_per_tenant=3), ("a",), WHY)
 
@@ -380,7 +380,7 @@ def test_a_forked_child_replays_what_its_parent_was_replaying() -> None:
     assert [type(effect) for effect in replayed(queue)] == [Clear]
 
 
-def test_a_replay_that_takes_no_step_is_given_up_and_done_by_another() -> None:
+def test_a_replay_that_makes_no_progress_is_taken_over_by_another() -> None:
     """The event loop that ran it was stopped in the middle, and may never run again."""
     told: list[tuple[str, ...]] = []
     queue = new_queue(patience=0.0, on_taken=told.append)
@@ -406,8 +406,8 @@ def test_a_replay_that_takes_no_step_is_given_up_and_done_by_another() -> None:
     assert (len(queue), queue.has_pending(ACME), told) == (0, False, [("A", "B")])
 
 
-def test_a_replay_that_is_given_up_between_two_tenants_takes_nothing_more() -> None:
-    """What another replays and Redis does not take is pending again, all of it."""
+def test_a_replay_that_is_taken_over_between_two_tenants_ends() -> None:
+    """What Redis does not take from the other replay is pending again."""
     others: list[Any] = []
 
     def begin_another(_: object) -> None:
@@ -428,7 +428,7 @@ def test_a_replay_that_is_given_up_between_two_tenants_takes_nothing_more() -> N
     assert [effect.tags for effect in replayed(queue)] == [("a",)]
 
 
-def test_a_replay_that_goes_on_is_not_given_up() -> None:
+def test_a_replay_that_has_just_begun_is_not_taken_over() -> None:
     queue = new_queue(patience=3600)
     queue.add(ACME, ("a",), WHY)
     running = queue.replay()
@@ -441,7 +441,7 @@ def test_a_replay_that_goes_on_is_not_given_up() -> None:
     assert len(replayed(queue)) == 1
 
 
-def test_a_pending_invalidation_outlives_an_event_loop_that_is_stopped_in_the_middle(
+def test_a_thread_replays_a_pending_invalidation_whose_event_loop_was_stopped(
     new_server: Any,
 ) -> None:
     server = new_server()

@@ -45,7 +45,7 @@ async def test_an_expensive_entry_is_refreshed_before_it_expires(
     assert (response.value, response.detail) == ("new", CacheDetail.GENERATED)
 
 
-async def test_an_early_refresh_runs_in_one_caller_while_the_others_are_served(
+async def test_the_old_value_is_served_while_another_process_refreshes_it_early(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, early_refresh=100)
@@ -78,7 +78,7 @@ def lease_of(raw: Any, cache: ResponseCache) -> bytes:
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear", "its end"])
-async def test_nobody_waits_for_a_refresh_that_failed_once_there_is_nothing_to_serve(
+async def test_a_caller_generates_at_once_if_a_refresh_failed_and_the_stale_value_is_gone(
     new_cache: Callable[..., ResponseCache],
     url: str,
     face: Any,
@@ -140,7 +140,7 @@ async def test_a_caller_that_waits_for_a_refresh_is_woken_when_it_fails(
 
 
 @pytest.mark.parametrize("what", ["invalidate", "clear"])
-async def test_nobody_waits_for_a_refresh_of_what_was_invalidated_meanwhile(
+async def test_no_caller_waits_for_a_refresh_of_an_entry_that_was_invalidated_meanwhile(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     face: Any,
@@ -148,7 +148,7 @@ async def test_nobody_waits_for_a_refresh_of_what_was_invalidated_meanwhile(
     eventually: Eventually,
     what: str,
 ) -> None:
-    """What it generates will be refused, whichever process refreshes."""
+    """The refreshed value will be refused, whichever process generates it."""
     cache, other = (new_cache(valkey_url, lease=3600, wait_budget=7200) for _ in range(2))
     raw = raw_valkey
     go = threading.Event()
@@ -172,7 +172,7 @@ async def test_nobody_waits_for_a_refresh_of_what_was_invalidated_meanwhile(
     assert (await face.remember(cache, ["a"], 60, lambda: "no", tags=["t"])).value == "new"
 
 
-async def test_a_refresh_is_still_waited_for_after_an_invalidation_of_something_else(
+async def test_a_caller_waits_for_a_refresh_after_an_invalidation_of_another_tag(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
@@ -211,7 +211,9 @@ async def test_a_cheap_entry_is_not_refreshed_before_it_expires(
     assert (await face.remember(cache, ["a"], 600, lambda: "no")).value == "old"
 
 
-async def test_jitter_only_shortens(new_cache: Callable[..., ResponseCache], face: Any) -> None:
+async def test_jitter_shortens_the_ttl_and_never_extends_it(
+    new_cache: Callable[..., ResponseCache], face: Any
+) -> None:
     cache = new_cache("memory://", jitter=0.5)
     ttls = [
         (await face.remember(cache, [str(number)], 100, lambda: "value")).ttl
@@ -222,7 +224,7 @@ async def test_jitter_only_shortens(new_cache: Callable[..., ResponseCache], fac
     assert len(set(ttls)) > 10
 
 
-async def test_the_stale_window_has_a_default_of_the_cache(
+async def test_the_setting_stale_is_the_default_stale_window(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, stale=600)
@@ -264,7 +266,7 @@ async def test_a_refresh_in_the_background_serves_the_old_value_at_once(
     assert (await cache.remember(["a"], 60, old)).value == "new"
 
 
-async def test_a_background_refresh_of_threads_serves_the_old_value_at_once(
+async def test_a_sync_background_refresh_serves_the_old_value_at_once_and_runs_in_a_thread(
     cache: ResponseCache, raw: Any, eventually: Eventually
 ) -> None:
     go, threads = threading.Event(), []
@@ -330,7 +332,7 @@ def test_as_many_threads_refresh_at_once_as_max_background_allows(
         assert all(name.startswith("response-cache_") for name in names)
 
 
-async def test_a_background_refresh_that_fails_is_logged_and_harms_nobody(
+async def test_a_background_refresh_that_fails_is_logged_and_the_old_value_is_served(
     cache: ResponseCache, raw: Any, face: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> str:
@@ -348,7 +350,7 @@ async def test_a_background_refresh_that_fails_is_logged_and_harms_nobody(
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["it succeeds", "it fails"])
-async def test_the_room_of_a_refresh_is_free_again_when_it_is_over(
+async def test_a_refresh_that_has_ended_no_longer_counts_towards_max_background(
     new_cache: Callable[..., ResponseCache],
     url: str,
     face: Any,
@@ -401,10 +403,10 @@ async def test_a_refresh_whose_thread_cannot_start_blocks_no_later_refresh(
             await asyncio.sleep(0.002)
 
 
-async def test_a_refresh_in_the_background_is_no_part_of_what_its_caller_generates(
+async def test_entries_read_by_a_background_refresh_are_no_parts_of_its_callers_value(
     new_cache: Callable[..., ResponseCache], url: str, raw_of: Callable[..., Any]
 ) -> None:
-    """What it takes from the cache meanwhile is its own, and not its caller's."""
+    """Entries that the refresh reads are parts of the refreshed value only."""
     cache = new_cache(url, early_refresh=100)
     taken, leave = asyncio.Event(), asyncio.Event()
 
@@ -429,7 +431,7 @@ async def test_a_refresh_in_the_background_is_no_part_of_what_its_caller_generat
     assert (response.value, response.detail) == ("made of value", CacheDetail.GENERATED)
 
 
-def test_a_refresh_of_threads_is_no_part_of_what_its_caller_generates(
+def test_entries_read_by_a_sync_background_refresh_are_no_parts_of_its_callers_value(
     new_cache: Callable[..., ResponseCache], url: str, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, early_refresh=100)
@@ -458,7 +460,7 @@ def test_a_refresh_of_threads_is_no_part_of_what_its_caller_generates(
 # -- What cannot be stored ---------------------------------------------------------------------------
 
 
-async def test_strictness_is_a_setting(
+async def test_with_strict_off_a_value_that_cannot_be_stored_is_returned_and_logged(
     new_cache: Callable[..., ResponseCache], face: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     strict, lenient = new_cache("memory://"), new_cache("memory://", strict=False)
@@ -474,7 +476,7 @@ async def test_strictness_is_a_setting(
 # -- Values that turned out not to be shared ---------------------------------------------------------
 
 
-async def test_after_a_value_was_not_stored_its_callers_do_not_wait_for_each_other(
+async def test_after_a_value_was_not_stored_callers_of_its_key_do_not_wait_for_each_other(
     cache: ResponseCache, eventually: Eventually
 ) -> None:
     running = 0
@@ -499,7 +501,7 @@ async def test_after_a_value_was_not_stored_its_callers_do_not_wait_for_each_oth
     assert details == {CacheDetail.UNCACHEABLE}
 
 
-async def test_callers_share_a_value_again_once_it_was_stored(
+async def test_the_mark_of_a_value_that_was_not_stored_is_removed_once_one_is_stored(
     cache: ResponseCache, face: Any
 ) -> None:
     await face.remember(cache, ["a"], 60, lambda: "value", cacheable=lambda _: False)
@@ -536,7 +538,7 @@ async def test_large_values_come_back_whole_compressed_or_not(
     ["x" * 10**6, int("1" * 4000)],
     ids=["a text", "digits, of which fewer are a number too"],
 )
-async def test_an_entry_that_unpacks_to_more_than_the_bound_is_a_miss_and_is_deleted(
+async def test_an_entry_that_unpacks_to_more_than_the_bound_is_a_miss(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, large: object
 ) -> None:
     generous = new_cache(url, compress_above=0, max_entry_bytes=10**8)

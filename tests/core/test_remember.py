@@ -70,7 +70,7 @@ async def test_a_miss_leaves_no_lease_behind(cache: ResponseCache, face: Any, ra
 
 
 @pytest.mark.parametrize("value", [None, False, 0, "", [], {}, 0.0, -0.0], ids=repr)
-async def test_a_falsy_value_is_a_value(cache: ResponseCache, face: Any, value: object) -> None:
+async def test_a_falsy_value_is_cached(cache: ResponseCache, face: Any, value: object) -> None:
     await face.remember(cache, ["a"], 60, lambda: value)
 
     again = await face.remember(cache, ["a"], 60, lambda: "another")
@@ -103,7 +103,7 @@ async def test_plain_json_comes_back_exactly(
     assert (again.status, again.value, type(again.value)) == (HIT, value, type(value))
 
 
-async def test_both_faces_share_one_entry(cache: ResponseCache) -> None:
+async def test_async_and_sync_calls_share_one_entry(cache: ResponseCache) -> None:
     async def generate() -> str:
         return "from the loop"
 
@@ -170,7 +170,7 @@ async def test_a_ttl_function_that_says_zero_stores_nothing(
     ("ttl", "milliseconds"),
     [(90, 90_000), (90.25, 90_250), (datetime.timedelta(minutes=2), 120_000)],
 )
-async def test_seconds_and_timedeltas_are_lifetimes(
+async def test_a_ttl_may_be_seconds_or_a_timedelta(
     cache: ResponseCache, face: Any, raw: Any, ttl: Any, milliseconds: int
 ) -> None:
     await face.remember(cache, ["a"], ttl, Counter())
@@ -191,7 +191,7 @@ async def test_an_entry_whose_ttl_is_over_is_generated_again(
     assert (again.value, again.status) == (2, MISS)
 
 
-async def test_a_hit_knows_its_age_and_what_is_left(
+async def test_a_hit_has_its_age_and_the_rest_of_its_ttl(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
     first = await face.remember(cache, ["a"], 1000, Counter())
@@ -206,7 +206,7 @@ async def test_a_hit_knows_its_age_and_what_is_left(
 # -- Stale ------------------------------------------------------------------------------------------
 
 
-async def test_a_stale_window_lets_one_caller_refresh(
+async def test_a_caller_within_the_stale_window_refreshes_the_entry(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
     generate = Counter()
@@ -220,7 +220,7 @@ async def test_a_stale_window_lets_one_caller_refresh(
     assert (hit.value, hit.detail) == (2, CacheDetail.FRESH)
 
 
-async def test_a_refresh_that_fails_serves_the_stale_value_and_throttles(
+async def test_a_refresh_that_fails_serves_the_stale_value_and_is_not_tried_again_at_once(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
     class DatabaseError(Exception):
@@ -324,7 +324,7 @@ def test_a_model_is_cached_whatever_its_names_are_in_json(
 
 @pytest.mark.parametrize("as_type", [float, float | None, dict[str, Any]], ids=str)
 @pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_a_number_that_json_does_not_have_comes_back_or_is_refused(
+def test_nan_and_infinity_come_back_unchanged_or_are_refused(
     memory_cache: ResponseCache, as_type: object, number: float
 ) -> None:
     value = {"a": number} if as_type == dict[str, Any] else number
@@ -417,7 +417,7 @@ INEXACT: dict[str, Callable[[], object]] = {
 }
 
 
-async def test_a_value_that_json_does_not_give_back_is_refused(
+async def test_a_value_that_json_would_change_is_refused(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
     refused: dict[str, CacheSerializationError] = {}
@@ -500,7 +500,7 @@ def test_a_stop_iteration_of_the_generator_reaches_the_caller_unchanged(
     assert caught.value is error
 
 
-async def test_an_error_of_the_generator_tells_during_which_other_error_it_was_raised(
+async def test_an_error_of_the_generator_keeps_its_context(
     memory_cache: ResponseCache, face: Any
 ) -> None:
     def fail() -> object:
@@ -516,7 +516,7 @@ async def test_an_error_of_the_generator_tells_during_which_other_error_it_was_r
     assert not caught.value.__suppress_context__, "a traceback shows it"
 
 
-async def test_an_error_deletes_no_older_entry_of_another_key(
+async def test_an_error_of_a_generator_leaves_entries_of_other_keys(
     cache: ResponseCache, face: Any
 ) -> None:
     def fail() -> object:
@@ -530,7 +530,7 @@ async def test_an_error_deletes_no_older_entry_of_another_key(
 
 
 @pytest.mark.parametrize("option", ["tags", "cacheable", "ttl"])
-async def test_an_error_of_a_function_of_the_value_reaches_the_caller_unchanged(
+async def test_an_error_of_tags_cacheable_or_ttl_reaches_the_caller_unchanged(
     cache: ResponseCache, face: Any, raw: Any, option: str
 ) -> None:
     error = LookupError("of the rule")
@@ -546,7 +546,9 @@ async def test_an_error_of_a_function_of_the_value_reaches_the_caller_unchanged(
     assert untouched(raw, cache, ["a"])
 
 
-async def test_cacheable_can_veto(cache: ResponseCache, face: Any, raw: Any) -> None:
+async def test_a_value_for_which_cacheable_returns_false_is_not_stored(
+    cache: ResponseCache, face: Any, raw: Any
+) -> None:
     generate = Counter({"ok": False}, {"ok": True})
 
     def ok(value: dict[str, bool]) -> bool:
@@ -576,7 +578,7 @@ async def test_a_value_over_the_limit_is_returned_and_not_stored(
 # -- Tags -------------------------------------------------------------------------------------------
 
 
-async def test_tags_are_a_list_any_iterable_or_a_function_of_the_value(
+async def test_tags_may_be_any_iterable_or_a_function_of_the_value(
     cache: ResponseCache, face: Any
 ) -> None:
     ways: list[Any] = [
@@ -643,7 +645,7 @@ async def test_tenants_share_nothing(cache: ResponseCache, face: Any) -> None:
         assert (await face.remember(each, ["k"], 60, lambda: "no")).value == number
 
 
-async def test_a_tenant_is_the_same_however_it_was_reached(cache: ResponseCache, face: Any) -> None:
+async def test_an_int_and_its_text_are_the_same_tenant(cache: ResponseCache, face: Any) -> None:
     await face.remember(cache.for_tenant(7).for_tenant("x"), ["k"], 60, lambda: "kept")
 
     again = await face.remember(cache.for_tenant("7").for_tenant("x"), ["k"], 60, Counter())
@@ -663,7 +665,7 @@ async def test_a_tenant_is_the_same_however_it_was_reached(cache: ResponseCache,
         ([], [""]),
     ],
 )
-async def test_different_parts_are_different_keys(
+async def test_different_key_parts_name_different_entries(
     cache: ResponseCache, face: Any, one: list[str], other: list[str]
 ) -> None:
     await face.remember(cache, one, 60, lambda: "one")

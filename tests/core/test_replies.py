@@ -37,7 +37,9 @@ replies = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4), max_l
 
 
 @given(st.lists(replies, min_size=1, max_size=5), st.lists(st.integers(0, 10_000), max_size=8))
-def test_replies_come_back_wherever_they_are_cut(expected: list[Any], places: list[int]) -> None:
+def test_replies_are_read_wherever_their_bytes_are_split(
+    expected: list[Any], places: list[int]
+) -> None:
     pieces = cut(b"".join(map(said, expected)), places)
     reading = Replies(len(expected))
 
@@ -48,7 +50,7 @@ def test_replies_come_back_wherever_they_are_cut(expected: list[Any], places: li
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=4), st.integers(1, 4))
-def test_whatever_comes_is_a_reply_or_nonsense_or_not_over(
+def test_any_bytes_are_replies_or_incomplete_or_raise_nonsense_error(
     data: bytes, places: list[int], count: int
 ) -> None:
     reading = Replies(count)
@@ -105,7 +107,9 @@ def test_bytes_that_no_server_sends_are_refused(data: bytes) -> None:
         ("ERR anything else", exceptions.ResponseError),
     ],
 )
-def test_errors_are_those_of_the_client(line: str, kind: type[Exception]) -> None:
+def test_an_error_reply_becomes_the_error_class_of_redis_py(
+    line: str, kind: type[Exception]
+) -> None:
     reading = Replies(2)
     assert reading.feed(b"-%b\r\n+OK\r\n" % line.encode())
     error, fine = reading.all
@@ -113,13 +117,13 @@ def test_errors_are_those_of_the_client(line: str, kind: type[Exception]) -> Non
     assert fine == b"OK"
 
 
-def test_where_a_slot_went_is_read_from_the_error() -> None:
+def test_a_moved_error_names_the_slot_and_its_new_node() -> None:
     reading = Replies(1)
     reading.feed(b"-MOVED 3999 ::1:6381\r\n")
     assert (reading.all[0].slot_id, reading.all[0].node_addr) == (3999, ("::1", 6381))
 
 
-def test_a_large_reply_is_put_together_once_and_not_for_each_piece_of_it() -> None:
+def test_a_large_reply_is_joined_once_and_not_for_each_chunk() -> None:
     reading = Replies(1)
     data = said(b"x" * 4_000_000)
     pieces = cut(data, list(range(0, len(data), 1000)))
@@ -134,8 +138,8 @@ def test_a_large_reply_is_put_together_once_and_not_for_each_piece_of_it() -> No
     assert joined < 2 * len(data)
 
 
-def test_large_elements_of_an_array_are_put_together_once_and_not_for_each_element() -> None:
-    """As in the answer to the lookups of a list, whose entries may all be large."""
+def test_large_elements_of_an_array_are_joined_once_and_not_for_each_element() -> None:
+    """The reply to the lookups of a list may have many large entries."""
     reading = Replies(1)
     elements = [bytes([number]) * 40_000 for number in range(100)]
     data = said(elements)

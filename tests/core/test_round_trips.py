@@ -74,7 +74,7 @@ async def warm(valkey_cache: ResponseCache, face: Any) -> ResponseCache:
 
 
 @pytest.mark.parametrize(("key", "gets"), [(["warm", "again"], 1), (["warm"], 0)])
-async def test_a_hit_is_one_script_and_one_get_at_first_in_one_round_trip(
+async def test_a_hit_is_one_script_in_one_round_trip_and_one_get_the_first_time_only(
     warm: ResponseCache, face: Any, raw_valkey: Any, key: list[str], gets: int
 ) -> None:
     """The bytes of an entry that this process has read are not fetched again."""
@@ -166,7 +166,7 @@ async def test_after_a_script_flush_one_repeat_is_enough(
 
 
 @pytest.mark.parametrize("what", ["commit", "invalidate", "release"])
-async def test_a_script_flush_at_any_step_is_survived(
+async def test_a_script_flush_before_commit_invalidate_or_release_fails_no_call(
     warm: ResponseCache, face: Any, raw_valkey: Any, what: str
 ) -> None:
     def flush() -> str:
@@ -213,7 +213,7 @@ async def test_concurrent_hits_share_a_round_trip(
     assert bill.round_trips() <= 3
 
 
-async def test_a_batch_of_lookups_is_one_script_and_one_reading(
+async def test_a_batch_of_lookups_is_one_script_and_one_mget(
     warm: ResponseCache, face: Any, raw_valkey: Any
 ) -> None:
     """Inside, the clocks of all entries are read at once, after the tenant's, and each entry takes two commands."""
@@ -240,7 +240,7 @@ async def test_a_batch_of_lookups_is_one_script_and_one_reading(
     assert inside == {"getrange": 50, "hmget": 2, "pttl": 50}
 
 
-async def test_a_batch_holds_the_server_for_a_hundred_lookups_at_most(
+async def test_one_script_takes_a_hundred_lookups_of_a_batch_at_most(
     warm: ResponseCache, face: Any, raw_valkey: Any
 ) -> None:
     keys = [[str(number)] for number in range(250)]
@@ -255,7 +255,7 @@ async def test_a_batch_holds_the_server_for_a_hundred_lookups_at_most(
     assert bill.commands() == {"evalsha": 3, "mget": 3}
 
 
-async def test_a_batch_tells_each_key_its_own_state(
+async def test_a_batch_loads_exactly_the_keys_without_a_valid_entry(
     warm: ResponseCache, face: Any, raw_valkey: Any
 ) -> None:
     """Fresh, invalidated, damaged, of another type, unknown; all together with more tags than one reading takes."""
@@ -296,7 +296,7 @@ def _lookups(count: int) -> tuple[Lookups, bytes]:
     return lookups, " ".join([token, *["fresh w 1 - 0"] * count]).encode()
 
 
-def test_a_batch_whose_answers_are_out_of_step_is_refused() -> None:
+def test_replies_to_a_batch_of_a_wrong_number_or_form_are_refused() -> None:
     lookups, said = _lookups(3)
     letter = Letter(lookups.calls(), "run")
     entries = [b"a", b"b", b"c"]
@@ -314,7 +314,7 @@ def test_a_batch_whose_answers_are_out_of_step_is_refused() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_each_lookup_of_a_batch_that_failed_has_failed(count: int) -> None:
+def test_a_failed_batch_fails_each_of_its_lookups(count: int) -> None:
     lookups, said = _lookups(count)
     words = said.decode().split(" ")[1:]
     error = ConnectionError()
@@ -325,7 +325,7 @@ def test_each_lookup_of_a_batch_that_failed_has_failed(count: int) -> None:
     assert lookups.interpret([words, error]) == [Moved()] * count
 
 
-def test_one_damaged_answer_of_a_batch_is_that_of_its_own_lookup() -> None:
+def test_a_damaged_answer_in_a_batch_fails_its_own_lookup_only() -> None:
     lookups, said = _lookups(3)
     words = said.decode().split(" ")[1:]
     words[7] = "soon"  # the remaining milliseconds of the second
@@ -335,8 +335,8 @@ def test_one_damaged_answer_of_a_batch_is_that_of_its_own_lookup() -> None:
     assert found == [Moved(), failure(ValueError()), Moved()]
 
 
-def test_lookups_that_are_performed_together_keep_their_place_among_others() -> None:
-    """A lookup after the release of a lease finds it released."""
+def test_lookups_are_not_bundled_across_a_release_in_their_slot() -> None:
+    """A lookup after the release of a lease finds the lease released."""
     first, second, third = _lookups(3)[0].lookups
     elsewhere = Lookup(EntryKeys("e", "l", "another slot", "channel", "tenant"), 10_000)
     release = Release(EntryKeys("e", "l", "t", "channel", "tenant"), Lease("token", "epoch", 1))
@@ -363,10 +363,10 @@ async def test_a_lookup_after_a_release_in_the_same_tick_finds_the_lease_release
     assert bill.commands()["evalsha"] == 3
 
 
-async def test_what_is_looked_up_while_a_batch_waits_to_be_sent_joins_it(
+async def test_lookups_join_a_batch_that_was_not_sent_yet(
     warm: ResponseCache, raw_valkey: Any
 ) -> None:
-    """Of all kinds, of several tenants: one script for each slot."""
+    """With and without a request for a lease, of several tenants: one script for each slot."""
     await warm.remember(["warm"], 60, never)
     driver: Any = driver_of(warm)
     tenants = [warm, warm.for_tenant("a"), warm.for_tenant("b")]
@@ -388,7 +388,7 @@ async def test_what_is_looked_up_while_a_batch_waits_to_be_sent_joins_it(
     assert [type(each) for each in (*first, *second)] == [Held, Granted] * 30
 
 
-async def test_concurrent_hits_of_one_key_are_one_reading_of_it(
+async def test_concurrent_hits_of_one_key_are_one_script_and_one_get(
     warm: ResponseCache, raw_valkey: Any, gathered: Callable[..., Any]
 ) -> None:
     bill = Bill(raw_valkey)
@@ -412,10 +412,10 @@ async def test_callers_that_share_a_lookup_get_objects_of_their_own(
     assert [other.value for other in others] == [[1, 2]] * 4
 
 
-async def test_a_reading_that_was_sent_is_not_shared_with_who_comes_later(
+async def test_a_lookup_that_was_sent_is_not_shared_with_later_callers(
     warm: ResponseCache, eventually: Callable[..., Any]
 ) -> None:
-    """The server may have read before an invalidation that the one who comes later knows of."""
+    """The server may have answered it before an invalidation that a later caller knows of."""
     values = iter(["old", "new"])
 
     async def generate() -> str:
@@ -487,7 +487,7 @@ async def test_redis_py_opens_a_connection_and_does_not_read_or_write_on_it_afte
     face: Any,
     read_by_redis_py: list[str],
 ) -> None:
-    """Another name of its stream or socket would make every call slow, and nothing else would fail."""
+    """If redis-py renamed its stream or socket, every call would become slow, and no other test would fail."""
     cache = new_cache(valkey_url, detect_restarts=True)
     await face.remember(cache, ["a"], 60, lambda: "a")
     assert {"read_response", "send_packed_command"} == set(read_by_redis_py), "it connected"
@@ -501,8 +501,10 @@ async def test_redis_py_opens_a_connection_and_does_not_read_or_write_on_it_afte
 
 
 @pytest.mark.parametrize(("way", "most"), [("find", 17), ("find_all", 9)])
-async def test_a_hit_of_a_batch_takes_few_calls(warm: ResponseCache, way: str, most: int) -> None:
-    """Beside those for the batch: a function call of this package takes up to a microsecond of a hit."""
+async def test_a_hit_of_a_batch_takes_few_function_calls(
+    warm: ResponseCache, way: str, most: int
+) -> None:
+    """Without the calls for the whole batch. Each call of a function of this package takes up to a microsecond."""
 
     async def number() -> int:
         return 1

@@ -12,7 +12,7 @@ from strawberry_response_cache.core._settings import SettingsByName
 from tests.conftest import settings_of
 
 
-def test_the_defaults_are_the_documented_ones() -> None:
+def test_the_lease_is_10_s_and_the_read_deadline_100_ms_by_default() -> None:
     settings = CacheSettings()
 
     assert (settings.lease, settings.wait_budget, settings.read_deadline) == (10, 10, 0.1)
@@ -30,7 +30,7 @@ def test_settings_are_frozen_and_compare_by_value() -> None:
     assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301 - our own bytes
 
 
-def test_every_setting_gives_its_reason() -> None:
+def test_every_setting_has_a_docstring() -> None:
     source = inspect.getsource(CacheSettings)
     for name in CacheSettings.model_fields:
         assert re.search(rf'    {name}: .*\n(    .*\n|)    """', source), name
@@ -52,7 +52,7 @@ def test_every_setting_gives_its_reason() -> None:
         ("max_tags", 999),
     ],
 )
-def test_a_value_out_of_range_is_refused_by_name(name: str, value: Any) -> None:
+def test_the_error_for_a_value_out_of_range_names_the_setting(name: str, value: Any) -> None:
     with pytest.raises(
         CacheConfigurationError, match=f"CacheSettings: {name}: Input should be"
     ) as e:
@@ -65,7 +65,7 @@ def test_all_problems_are_reported_at_once() -> None:
         CacheSettings(lease=0, max_tags=0, other=1)
 
 
-def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESPONSE_CACHE_LEASE", "5")
     monkeypatch.setenv("RESPONSE_CACHE_MAX_TAGS", "2000")
     monkeypatch.setenv("OTHER_LEASE", "6")
@@ -85,12 +85,12 @@ def test_a_cache_takes_settings_by_name() -> None:
         assert settings_of(cache) == CacheSettings(lease=5, max_tags=2000)
 
 
-def test_the_settings_by_name_are_those_of_the_model() -> None:
+def test_settings_by_name_has_the_fields_of_cache_settings() -> None:
     assert {*SettingsByName.__annotations__} == {*CacheSettings.model_fields}
 
 
 @pytest.mark.parametrize("name", CacheSettings.model_fields)
-def test_every_setting_is_described(name: str) -> None:
+def test_every_setting_has_a_description(name: str) -> None:
     described = CacheSettings.model_fields[name].description
     assert described is not None
     assert described.rstrip().endswith((".", "MB."))
@@ -115,14 +115,16 @@ def test_a_cache_is_made_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("name", sorted(VARIABLES))
 @pytest.mark.parametrize("value", [None, "", " "])
-def test_a_variable_that_is_missing_is_named(name: str, value: str | None) -> None:
+def test_the_error_for_a_missing_environment_variable_names_it(
+    name: str, value: str | None
+) -> None:
     environ = {key: text for key, text in VARIABLES.items() if key != name}
     environ |= {} if value is None else {name: value}
     with pytest.raises(CacheConfigurationError, match=f"{name}="):
         ResponseCache.from_environment(environ)
 
 
-def test_all_variables_that_are_missing_are_named_at_once() -> None:
+def test_all_missing_environment_variables_are_named_at_once() -> None:
     with pytest.raises(CacheConfigurationError) as raised:
         ResponseCache.from_environment({})
     assert all(f"{name}=" in str(raised.value) for name in VARIABLES)
@@ -140,7 +142,7 @@ def test_all_variables_that_are_missing_are_named_at_once() -> None:
         ("WAIT_BUDGET", "1.357", "is shorter than RESPONSE_CACHE_LEASE"),
     ],
 )
-def test_a_wrong_variable_is_named_and_its_value_is_not(
+def test_the_error_for_a_wrong_environment_variable_names_it_but_not_its_value(
     name: str, value: str, message: str
 ) -> None:
     environ = {**VARIABLES, f"RESPONSE_CACHE_{name}": value}

@@ -39,7 +39,7 @@ def connections(raw: Any) -> int:
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # nobody closed these connections
-def test_loops_that_end_open_connections_each_and_one_line_says_so(
+def test_short_lived_loops_each_open_connections_and_one_log_line_says_so(
     lasting: ResponseCache, raw_valkey: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = connections(raw_valkey)
@@ -54,7 +54,7 @@ def test_loops_that_end_open_connections_each_and_one_line_says_so(
     assert len(raw_valkey.client_list()) == 1  # what ended is closed: this is the test's
 
 
-def test_loops_that_close_the_cache_are_left_out(
+def test_short_lived_loops_that_close_the_cache_are_not_logged(
     lasting: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(TIMES):

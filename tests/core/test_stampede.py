@@ -361,8 +361,8 @@ async def test_a_loader_may_ask_for_a_key_of_its_own_batch(
     assert details == [CacheDetail.REENTRANT]
 
 
-async def test_a_circle_of_keys_ends(cache: ResponseCache) -> None:
-    """Two callers whose generators ask for each other's key: neither waits for ever."""
+async def test_two_generators_that_ask_for_each_others_key_both_end(cache: ResponseCache) -> None:
+    """Neither of the two callers waits for ever."""
     barrier = asyncio.Barrier(2)
 
     async def plain() -> str:
@@ -382,7 +382,7 @@ async def test_a_circle_of_keys_ends(cache: ResponseCache) -> None:
     assert (one.value, other.value) == ("plain", "plain")
 
 
-async def test_a_slow_generator_keeps_its_lease(
+async def test_the_lease_of_a_slow_generator_is_renewed(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     eventually: Eventually,
@@ -400,7 +400,7 @@ async def test_a_slow_generator_keeps_its_lease(
     assert (await cache.remember(["a"], 60, slow)).detail is CacheDetail.GENERATED
 
 
-async def test_a_slow_loader_keeps_the_leases_of_all_its_keys(
+async def test_the_leases_of_all_keys_of_a_slow_loader_are_renewed(
     new_cache: Callable[..., ResponseCache],
     url: str,
     eventually: Eventually,
@@ -434,7 +434,7 @@ async def test_a_slow_loader_keeps_the_leases_of_all_its_keys(
 async def test_a_caller_that_shared_a_lookup_is_woken_when_a_quick_generation_ends(
     cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server does not know of them, and would not wake them."""
+    """The server knows one of the callers that share a lookup, and would not wake the others."""
     monkeypatch.setattr(waiting, "_FIRST_PAUSE", 600.0)
     monkeypatch.setattr(waiting, "_LONGEST_PAUSE", 600.0)
 
@@ -447,7 +447,7 @@ async def test_a_caller_that_shared_a_lookup_is_woken_when_a_quick_generation_en
     assert [response.status for response in responses].count(CacheStatus.MISS) == 1
 
 
-async def test_a_caller_that_shares_the_lookup_of_a_cancelled_caller_goes_on(
+async def test_a_caller_that_shares_the_lookup_of_a_cancelled_caller_gets_its_value(
     cache: ResponseCache,
 ) -> None:
     async def quick() -> str:
@@ -506,7 +506,7 @@ async def one() -> int:
 async def test_a_lookup_that_rejects_an_entry_is_shared_with_no_other(
     memory_cache: ResponseCache,
 ) -> None:
-    """It deletes the entry; one that only reads it does not."""
+    """A lookup that rejects an entry deletes it; one that only reads does not."""
     await memory_cache.remember(["a"], 60, one)
     lookups, keys = driver_of(memory_cache).lookups, tenant_of(memory_cache).keys(["a"])
     stored = await lookups.find(Lookup(keys, 0), SUBJECT)
@@ -531,7 +531,7 @@ async def test_a_lookup_that_requests_a_lease_is_not_shared_with_one_that_reques
     assert [type(each) for each in answers] == [Held, Granted, Held, Held]
 
 
-async def test_clocks_are_read_beside_lookups_of_the_same_tick(
+async def test_clocks_and_lookups_of_one_tick_get_their_own_answers(
     memory_cache: ResponseCache,
 ) -> None:
     await memory_cache.remember(["a"], 60, one)

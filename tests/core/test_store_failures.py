@@ -97,7 +97,7 @@ def bad_server() -> Iterator[Callable[..., BadServer]]:
         server.close()
 
 
-async def test_a_closed_port_costs_the_run(
+async def test_a_caller_generates_when_the_port_is_closed(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
     cache = new_cache(f"redis://127.0.0.1:{unused_port}")
@@ -112,10 +112,10 @@ async def test_a_closed_port_costs_the_run(
         assert (response.age, response.ttl) == (0, 0)
 
 
-async def test_a_store_inside_this_process_is_no_slower_than_the_process(
+async def test_a_store_inside_this_process_has_no_deadline(
     new_cache: Callable[..., ResponseCache], raw_of: Callable[[ResponseCache], Any], face: Any
 ) -> None:
-    """A deadline would only count how long the machine let nothing of this process run."""
+    """A deadline would only measure how long the machine did not run this process."""
     cache = new_cache("memory://", **HURRIED)
     stall = raw_of(cache).connection_pool.connection_kwargs["server"].lock
     statuses = []
@@ -145,14 +145,14 @@ async def test_an_answer_that_is_not_read_in_time_is_a_store_failure(
     assert response.detail is CacheDetail.STORE_FAILURE
 
 
-async def test_a_missing_socket_costs_the_run(
+async def test_a_caller_generates_when_the_unix_socket_is_missing(
     new_cache: Callable[..., ResponseCache], face: Any
 ) -> None:
     cache = new_cache("unix:///nowhere/at/all")
     assert (await face.remember(cache, ["a"], 60, lambda: "v")).detail is CacheDetail.STORE_FAILURE
 
 
-async def test_a_name_that_does_not_resolve_costs_the_run(
+async def test_a_caller_generates_when_the_host_name_does_not_resolve(
     new_cache: Callable[..., ResponseCache], face: Any
 ) -> None:
     cache = new_cache("redis://nowhere.invalid", connect_deadline=5)
@@ -160,7 +160,7 @@ async def test_a_name_that_does_not_resolve_costs_the_run(
 
 
 @pytest.mark.parametrize("kind", BAD_SERVERS)
-async def test_a_server_that_misbehaves_costs_the_run(
+async def test_a_caller_generates_when_the_server_misbehaves(
     new_cache: Callable[..., ResponseCache],
     bad_server: Callable[..., BadServer],
     face: Any,
@@ -263,7 +263,7 @@ async def test_on_a_server_that_takes_no_writes_hits_stay_hits_and_misses_run_un
 
 
 @pytest.mark.parametrize("refuse", [fill, turn_into_a_replica])
-async def test_a_server_that_stops_taking_writes_while_the_generator_runs_costs_the_entry(
+async def test_a_value_is_returned_unstored_if_writes_are_refused_while_it_is_generated(
     spare_cache: ResponseCache, raw_spare: Any, face: Any, refuse: Callable[[Any], None]
 ) -> None:
     def generate() -> str:
@@ -292,7 +292,7 @@ async def test_a_full_server_that_has_room_again_stores_again(
 
 
 @pytest.mark.parametrize("refuse", [fill, turn_into_a_replica])
-async def test_a_stale_value_is_served_where_no_lease_can_be_had(
+async def test_a_stale_value_is_served_where_no_lease_can_be_taken(
     spare_cache: ResponseCache, raw_spare: Any, face: Any, refuse: Callable[[Any], None]
 ) -> None:
     await face.remember(spare_cache, ["a"], 1000, lambda: "old", stale=1000)
@@ -361,7 +361,7 @@ async def test_a_server_that_was_restarted_is_used_again(
     await face.invalidate(cache, "t")
 
 
-async def test_a_connection_that_the_server_closed_costs_nothing(
+async def test_after_the_server_closed_a_connection_the_next_call_hits(
     valkey_cache: ResponseCache, raw_valkey: Any, face: Any
 ) -> None:
     await face.remember(valkey_cache, ["a"], 60, lambda: "kept")
@@ -409,7 +409,7 @@ async def test_failures_are_logged_once_per_interval_with_their_number_and_no_se
         assert "hunter2" not in f"{record.getMessage()}{vars(record)}"
 
 
-async def test_a_refresh_that_failed_is_logged_without_its_text(
+async def test_a_failed_refresh_is_logged_without_the_text_of_its_error(
     memory_cache: ResponseCache, raw_of: Any, face: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail() -> str:

@@ -138,7 +138,7 @@ def test_unset_fields_stay_unset_and_resolvers_are_not_stored() -> None:
         assert absent not in payload
 
 
-def test_a_type_of_resolvers_alone_has_a_value() -> None:
+def test_a_type_with_only_resolvers_can_be_stored() -> None:
     codec = codec_for(Empty)
     assert isinstance(codec.decode(codec.encode(Empty(), MOST) or b""), Empty)
 
@@ -153,7 +153,7 @@ def test_values_of_wrong_types_are_refused() -> None:
             codec_for(Account).encode(value, MOST)
 
 
-def test_the_classes_are_left_as_they_are() -> None:
+def test_encoding_does_not_change_the_classes_of_values() -> None:
     before = dict(vars(Account))
     codec_for(list[Account | None]).encode([FULL], MOST)
     assert dict(vars(Account)) == before

@@ -41,7 +41,7 @@ def tried(tries: LeaseTries, clock: Clock, *results: Any) -> list[float]:
     raise AssertionError
 
 
-def test_a_failed_release_is_tried_for_the_life_of_the_lease(clock: Clock) -> None:
+def test_a_failed_release_is_tried_again_until_the_lease_would_expire(clock: Clock) -> None:
     times = tried(LeaseTries(Release(KEYS, LEASE), 10, lambda: 0.0), clock, FAILED)
     assert times[0] == 0.01
     assert 8 <= times[-1] < 10
@@ -56,10 +56,10 @@ def test_only_a_release_is_tried_again(clock: Clock) -> None:
     assert tried(LeaseTries(Renew(KEYS, LEASE, 10_000), 10), clock, FAILED) == []
 
 
-def test_a_lookup_in_doubt_is_looked_for_as_long_as_a_lease_may_live_after_the_server_answers(
+def test_a_lease_that_may_have_been_granted_is_released_until_it_would_have_expired(
     clock: Clock,
 ) -> None:
-    """Though the server stalled for longer than that before."""
+    """The time counts from the first answer of the server, which may have stalled for longer."""
     tries = LeaseTries(Release(KEYS, LEASE, in_doubt=True), 10, lambda: 0.0)
     stalled = [FAILED] * 12
     times = tried(tries, clock, *stalled, NotYet())

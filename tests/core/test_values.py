@@ -67,7 +67,7 @@ async def test_a_value_that_as_type_would_change_is_refused(
         (dict[int, Base], {1: Base(id=1)}),
     ],
 )
-async def test_a_value_that_as_type_gives_back_is_stored(
+async def test_a_value_that_as_type_restores_is_stored(
     memory_cache: ResponseCache, face: Any, as_type: Any, value: object
 ) -> None:
     await face.remember(memory_cache, ["a"], 60, lambda: value, as_type=as_type)
@@ -90,7 +90,7 @@ async def test_a_value_that_only_equals_what_would_come_back_is_refused(
 
 
 @pytest.mark.parametrize("value", [Colour.RED, True, 1])
-async def test_enums_and_bools_of_their_own_type_come_back(
+async def test_enums_and_bools_come_back_with_their_own_type(
     memory_cache: ResponseCache, face: Any, value: object
 ) -> None:
     for _ in range(2):

@@ -58,7 +58,7 @@ async def ask(face: Any, cache: ResponseCache, **how: Any) -> CachedResponse[Any
     return response
 
 
-async def test_a_run_that_hangs_holds_nobody_longer_than_the_wait_budget(
+async def test_callers_wait_for_a_run_that_hangs_no_longer_than_the_wait_budget(
     new_cache: NewCache, url: str, face: Any, leader: Leader, eventually: Eventually
 ) -> None:
     cache = new_cache(url, lease=0.1, wait_budget=0.2)
@@ -148,7 +148,7 @@ async def test_no_caller_waits_for_a_run_from_before_an_invalidation_by_another_
     assert await leader.ends() is CacheDetail.REFUSED
 
 
-async def test_an_invalidation_of_a_part_counts_while_the_generator_still_runs(
+async def test_no_caller_waits_for_a_run_after_an_invalidation_of_a_part_that_it_has_read(
     new_cache: NewCache, url: str, face: Any, leader: Leader, eventually: Eventually
 ) -> None:
     cache = new_cache(url, **VERY_LONG)

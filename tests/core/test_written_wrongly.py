@@ -83,7 +83,7 @@ def test_a_url_with_a_right_database_is_accepted(url: str, database: int) -> Non
 
 
 @pytest.mark.parametrize("kind", [redis.Redis, redis.asyncio.Redis, redis.RedisCluster])
-def test_the_class_of_a_client_is_refused(kind: Any) -> None:
+def test_the_class_of_a_client_in_place_of_a_client_is_refused(kind: Any) -> None:
     with pytest.raises(
         CacheConfigurationError,
         match=rf"a redis\.Redis\(\.\.\.\).*not the class {kind.__name__} itself",
@@ -154,7 +154,7 @@ async def slow(value: Any) -> Any:
 async def test_functions_of_a_value_must_not_be_async(
     memory_cache: ResponseCache, face: Any, options: dict[str, Any], said: str
 ) -> None:
-    """It is refused before anything is generated."""
+    """An async function for ttl, tags or cacheable is refused before anything is generated."""
     runs: list[int] = []
     with pytest.raises(TypeError, match=said):
         memory_cache.cached(**options)
@@ -178,7 +178,7 @@ async def test_functions_of_a_value_must_not_be_async(
         (([["a"]], 60, ["a"]), "load_many is a list; pass the function itself"),
     ],
 )
-async def test_remember_many_says_what_to_pass(
+async def test_remember_many_refuses_wrong_arguments_and_says_what_to_pass(
     memory_cache: ResponseCache, arguments: tuple[Any, ...], said: str
 ) -> None:
     ways: tuple[dict[str, Any], ...] = ({}, {"key": lambda each: [each]})
@@ -190,7 +190,9 @@ async def test_remember_many_says_what_to_pass(
 
 
 @pytest.mark.parametrize("key", ["id", slow, 7], ids=["name", "async", "int"])
-async def test_the_key_of_many_is_a_plain_function(memory_cache: ResponseCache, key: Any) -> None:
+async def test_a_key_of_remember_many_that_is_no_plain_function_is_refused(
+    memory_cache: ResponseCache, key: Any
+) -> None:
     with pytest.raises(TypeError, match=r"key of remember_many\(\) is a plain function"):
         await memory_cache.remember_many([1], 60, load, key=key)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"key of remember_many\(\) is a plain function"):
@@ -216,7 +218,7 @@ async def test_the_error_for_a_list_of_tags_says_to_unpack_it(
         (datetime.date(2026, 1, 31), "a tenant is a date; pass a string"),
     ],
 )
-def test_a_tenant_that_is_none_says_what_to_pass(
+def test_a_wrong_tenant_is_refused_and_the_error_says_what_to_pass(
     memory_cache: ResponseCache, tenant: Any, said: str
 ) -> None:
     with pytest.raises(CacheConfigurationError, match=said):
@@ -249,7 +251,9 @@ class WithoutGenerate(WithoutKey):
 @pytest.mark.parametrize(
     ("model", "lacks"), [(WithoutKey, "cache_key_parts"), (WithoutGenerate, "generate")]
 )
-def test_an_unfinished_view_model_cannot_be_made(model: type[Cacheable[int]], lacks: str) -> None:
+def test_a_view_model_without_a_required_method_cannot_be_instantiated(
+    model: type[Cacheable[int]], lacks: str
+) -> None:
     with pytest.raises(TypeError, match=lacks):
         model()
 
@@ -260,7 +264,7 @@ async def test_a_view_model_without_a_ttl_says_so(memory_cache: ResponseCache) -
 
 
 @pytest.mark.parametrize("cache", [None, "memory://", ResponseCache, RedisHandle])
-async def test_a_view_model_goes_into_a_cache(cache: Any) -> None:
+async def test_into_cached_refuses_anything_but_a_cache(cache: Any) -> None:
     page = Page()
     page.ttl = 30
     with pytest.raises(TypeError, match="into_cached takes a ResponseCache, not a "):

@@ -1,4 +1,4 @@
-"""Beside the OpenTelemetry extension that Strawberry ships, in either order: both tell what they tell alone."""
+"""With the OpenTelemetry extension that Strawberry ships, in either order: each records the spans that it records alone."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ class Query:
 
 @pytest.mark.parametrize("order", ["before ours", "after ours"])
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
-async def test_spans_of_the_cache_stand_below_the_request_and_a_hit_runs_no_resolver(
+async def test_spans_of_the_cache_are_children_of_the_request_and_a_hit_has_no_resolver_span(
     url: str, way: str, order: str
 ) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()

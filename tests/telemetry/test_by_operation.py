@@ -97,7 +97,7 @@ TITLE = "query Title($of: Int!) { title(of: $of) }"
 
 
 @pytest.mark.parametrize("way", ["async", "sync"])
-async def test_calls_hits_impact_and_the_highest_hit_ratio_of_each_operation(
+async def test_requests_hits_impact_and_hit_limit_are_counted_for_each_operation(
     cache: ResponseCache, meters: Meters, way: str
 ) -> None:
     schema = schema_of(cache)
@@ -127,7 +127,9 @@ async def test_calls_hits_impact_and_the_highest_hit_ratio_of_each_operation(
     assert meters.of(telemetry.REQUESTS, scope="operation") == 7
 
 
-async def test_without_the_setting_no_name_is_kept(url: str, meters: Meters) -> None:
+async def test_without_the_setting_operation_names_no_name_is_kept(
+    url: str, meters: Meters
+) -> None:
     async with ResponseCache.from_url(
         url,
         prefix="test",
@@ -142,7 +144,7 @@ async def test_without_the_setting_no_name_is_kept(url: str, meters: Meters) -> 
             assert telemetry.GRAPHQL_OPERATION_NAME not in dict(labels)
 
 
-async def test_names_are_bounded_in_number_and_length(cache: ResponseCache) -> None:
+async def test_operation_names_are_bounded_in_number_and_length(cache: ResponseCache) -> None:
     schema = schema_of(cache)
     await ask(schema, "async", f"query {'x' * 65} {{ plain }}")
     await ask(schema, "async", f"query {OTHER} {{ plain }}")
@@ -168,7 +170,7 @@ async def test_names_are_bounded_in_number_and_length(cache: ResponseCache) -> N
         (CacheStatus.BYPASS, CacheDetail.STORE_FAILURE, 5),
     ],
 )
-def test_only_what_a_request_generated_itself_is_impact(
+def test_only_the_time_of_requests_that_generated_their_response_counts_as_impact(
     status: CacheStatus, detail: CacheDetail, impact: float
 ) -> None:
     counters = Counters(operation_names=1)
@@ -190,7 +192,7 @@ def test_only_what_a_request_generated_itself_is_impact(
     ("reason", "impact"),
     [(Reason.MUTATION, 0), (Reason.SUBSCRIPTION, 0), (Reason.WITHOUT_TTL, 5)],
 )
-def test_what_is_never_cached_has_no_impact(reason: Reason, impact: float) -> None:
+def test_mutations_and_subscriptions_have_no_impact(reason: Reason, impact: float) -> None:
     counters = Counters(operation_names=1)
     count = OperationCount(counters)
     (operation,) = parse("{ title }").definitions
@@ -203,7 +205,7 @@ def test_what_is_never_cached_has_no_impact(reason: Reason, impact: float) -> No
 
 
 @pytest.mark.parametrize("way", ["async", "sync"])
-async def test_what_a_resolver_keeps_from_being_stored_is_counted_with_its_reason(
+async def test_an_operation_that_a_resolver_restricts_is_counted_with_its_reason(
     cache: ResponseCache, way: str
 ) -> None:
     await ask(schema_of(cache), way, "{ skipped }")
@@ -225,7 +227,7 @@ async def test_an_operation_is_counted_once_if_a_fault_follows(
 
 
 @pytest.mark.parametrize("number", [1, 200, 256, 257, 20_000])
-def test_the_number_of_keys_is_exact_while_they_are_few_and_near_where_they_are_many(
+def test_the_number_of_keys_is_exact_up_to_256_and_an_estimate_above(
     number: int,
 ) -> None:
     estimate = KeyEstimate()

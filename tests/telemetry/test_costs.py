@@ -71,7 +71,7 @@ async def calls_of_hits(*, telemetry: bool | OpenTelemetry, names: int = 0) -> t
         return await calls_of(remember), await calls_of(execute)
 
 
-async def test_telemetry_adds_next_to_nothing_to_a_hit_in_local_memory() -> None:
+async def test_telemetry_adds_few_function_calls_to_a_hit_in_local_memory() -> None:
     tracing, metering = TracerProvider(sampler=ALWAYS_OFF), MeterProvider([InMemoryMetricReader()])
     telemetry = OpenTelemetry(tracer_provider=tracing, meter_provider=metering)
     plain = await calls_of_hits(telemetry=False)

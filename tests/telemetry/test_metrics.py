@@ -177,7 +177,7 @@ async def test_local_hits_and_evictions_are_counted(url: str, meters: Meters) ->
 
 
 @pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
-async def test_a_hit_saves_what_its_value_took(
+async def test_the_time_saved_by_a_hit_is_what_its_value_took_to_generate(
     metered: ResponseCache, meters: Meters, raw_of: Any, *, synchronous: bool
 ) -> None:
     async def ask() -> float:
@@ -311,7 +311,7 @@ async def test_operations_and_fields_are_counted(
 
 
 @pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
-async def test_a_local_hit_of_an_operation_saves_what_it_took(
+async def test_the_time_saved_by_a_local_hit_is_what_the_operation_took_to_execute(
     url: str, *, synchronous: bool
 ) -> None:
     @strawberry.type
@@ -357,7 +357,7 @@ async def test_two_caches_on_one_provider_both_report_and_a_deleted_one_disappea
     } == {"one"}
 
 
-async def test_caches_of_one_name_are_added_up(meters: Meters) -> None:
+async def test_metrics_of_caches_of_one_name_are_summed(meters: Meters) -> None:
     caches = [
         ResponseCache.from_url(
             "memory://", prefix="one", telemetry=OpenTelemetry(meter_provider=meters.provider)
@@ -381,7 +381,7 @@ async def test_statistics_need_no_telemetry() -> None:
         assert cache.for_tenant("acme").statistics() == cache.statistics()
 
 
-def test_a_provider_that_is_made_the_global_one_registers_once(
+def test_a_provider_that_becomes_the_global_one_gets_its_instruments_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry, provider = _Registry(), MeterProvider()
@@ -396,7 +396,7 @@ def test_a_provider_that_is_made_the_global_one_registers_once(
     provider.shutdown()
 
 
-def test_the_documented_metrics_are_those_that_there_are() -> None:
+def test_the_documented_metrics_are_those_of_the_code() -> None:
     table = re.findall(
         r"^\| `(response_cache[\w.]+)` \| ([\w -]+) \| `([^`]+)` \| ([^|]*) \|",
         DOCS.read_text("utf-8"),

@@ -355,10 +355,10 @@ def nowhere() -> Iterator[int]:
     verify=st.sampled_from([0.0, 1.0]),
     local_bytes=st.sampled_from([0, 1_000_000]),
 )
-def test_a_secret_is_told_to_nobody(
+def test_a_secret_is_in_no_span_metric_log_line_repr_or_error(
     nowhere: int, text: str, *, is_down: bool, verify: float, local_bytes: int
 ) -> None:
-    """Wherever it is, and whatever raises an error with it."""
+    """Wherever the secret is, and whichever call raises an error that contains it."""
     secret = f"{MARK}{text}"
     told, meters, exporter = Told(secret), Meters(), InMemorySpanExporter()
     tracers = TracerProvider()

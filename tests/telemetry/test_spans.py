@@ -90,7 +90,7 @@ async def one() -> int:
     return 1
 
 
-async def test_a_miss_is_a_get_and_a_put_and_a_hit_is_a_get(
+async def test_a_miss_has_a_get_and_a_put_span_and_a_hit_has_a_get_span(
     traced: ResponseCache, recorder: Recorder
 ) -> None:
     with recorder.tracer.start_as_current_span("request"):
@@ -128,7 +128,7 @@ async def test_a_miss_is_a_get_and_a_put_and_a_hit_is_a_get(
     assert hit[telemetry.AGE] + hit[telemetry.TTL] == pytest.approx(60, abs=0.01)
 
 
-def test_the_sync_face_makes_the_same_spans(recorder: Recorder, url: str) -> None:
+def test_remember_sync_makes_the_spans_that_remember_makes(recorder: Recorder, url: str) -> None:
     observer = OpenTelemetry(tracer_provider=recorder.provider)
     with (
         unhurried(url, observer) as cache,
@@ -148,13 +148,17 @@ async def test_without_a_recorded_parent_there_is_no_span(
     assert recorder.spans() == []
 
 
-async def test_ttl_zero_leaves_no_span(traced: ResponseCache, recorder: Recorder) -> None:
+async def test_a_call_with_a_ttl_of_zero_has_no_span(
+    traced: ResponseCache, recorder: Recorder
+) -> None:
     with recorder.tracer.start_as_current_span("request"):
         await traced.remember(["a"], 0, one)
     assert [span.name for span in recorder.spans()] == ["request"]
 
 
-async def test_an_invalidation_is_a_span(traced: ResponseCache, recorder: Recorder) -> None:
+async def test_each_kind_of_invalidation_has_a_span(
+    traced: ResponseCache, recorder: Recorder
+) -> None:
     with recorder.tracer.start_as_current_span("request"):
         await traced.invalidate("a", "b")
         await traced.forget(["a"])
@@ -222,7 +226,7 @@ async def until_asked(cache: ResponseCache) -> None:
         await asyncio.sleep(0)
 
 
-async def test_cancelling_the_caller_ends_the_span(
+async def test_cancelling_a_caller_ends_its_span(
     traced: ResponseCache, recorder: Recorder, eventually: Callable[[Callable[[], object]], Any]
 ) -> None:
     with recorder.tracer.start_as_current_span("request"):
@@ -247,7 +251,7 @@ class Query:
         return 1
 
 
-async def test_an_operation_says_what_it_is_and_how_it_ended(
+async def test_the_spans_of_an_operation_say_its_type_its_name_and_its_cache_status(
     traced: ResponseCache, recorder: Recorder
 ) -> None:
     extension = ResponseCacheExtension(traced, tenant=lambda _: SECRET, session=lambda _: SECRET)
@@ -426,7 +430,7 @@ async def test_the_span_of_an_entry_kept_for_a_session_says_private(
 @pytest.mark.combined
 @pytest.mark.parametrize("several", [False, True], ids=["one key", "several keys"])
 @pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
-async def test_a_lookup_that_finds_what_is_to_be_refreshed_early_is_a_hit_and_past_its_end_stale(
+async def test_the_lookup_before_an_early_refresh_is_a_hit_and_that_of_a_stale_entry_is_stale(
     url: str, recorder: Recorder, raw_of: Any, synchronous: bool, several: bool
 ) -> None:
     keys = [["a"], ["b"]]
@@ -499,8 +503,8 @@ async def test_a_write_that_redis_refuses_has_a_failed_span(
             assert said[name][telemetry.ERROR_TYPE] == "redis.exceptions.ReadOnlyError"
 
 
-def test_the_documented_attributes_are_those_that_spans_have(recorder: Recorder) -> None:
-    """Each span is made with all that it can have."""
+def test_the_documented_attributes_of_spans_are_those_of_the_code(recorder: Recorder) -> None:
+    """Each span is made with all attributes that it can have."""
     subject = Subject("test", "field", "private", "query", "Me", "Query.me")
     observer = OpenTelemetry(tracer_provider=recorder.provider)
     error = "LookupError"
@@ -592,7 +596,7 @@ async def test_telemetry_that_fails_fails_no_request(
 
 
 @pytest.mark.parametrize("way", ["async", "sync", "async, failing", "sync, failing"])
-async def test_a_background_refresh_is_a_root_of_its_own_linked_to_its_cause(
+async def test_a_background_refresh_is_a_root_span_linked_to_its_request(
     url: str, recorder: Recorder, raw_of: Any, eventually: Eventually, way: str
 ) -> None:
     async with unhurried(
@@ -642,7 +646,7 @@ async def test_a_background_refresh_is_a_root_of_its_own_linked_to_its_cause(
 
 
 @pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
-async def test_entries_that_are_looked_up_together_are_one_span(
+async def test_entries_that_are_looked_up_together_have_one_span(
     traced: ResponseCache, recorder: Recorder, synchronous: bool
 ) -> None:
     async def load(keys: list[list[str]]) -> list[int]:
@@ -679,7 +683,7 @@ async def test_entries_that_are_looked_up_together_are_one_span(
 
 
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
-async def test_fields_of_a_list_that_are_looked_up_together_are_one_span(
+async def test_fields_of_a_list_that_are_looked_up_together_have_one_span(
     traced: ResponseCache, recorder: Recorder, way: str
 ) -> None:
     @strawberry.type

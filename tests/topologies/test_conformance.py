@@ -50,7 +50,9 @@ async def test_the_first_call_generates_and_the_second_hits(
     assert 0 < second.ttl <= 60
 
 
-async def test_both_faces_share_one_entry(store: Store, face: Any, other_face: Any) -> None:
+async def test_async_and_sync_calls_share_one_entry(
+    store: Store, face: Any, other_face: Any
+) -> None:
     cache, other = await store.new_cache(face), await store.new_cache(other_face)
 
     await face.remember(cache, ["a"], 60, lambda: "value", tags=["t"])
