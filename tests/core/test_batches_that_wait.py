@@ -345,7 +345,7 @@ async def test_a_batch_looks_again_as_soon_as_another_process_has_generated(
         batch = asyncio.ensure_future(cache.remember_many([["a"], ["b"]], 60, load))
     try:
         await eventually(lambda: raw_of(cache).get(lease).endswith(b"!"))  # the mark of who waits
-        await eventually(lambda: face.driver(cache).pub_sub._backplane.is_live())
+        await eventually(face.driver(cache).pub_sub._backplane.is_live)
     finally:
         go.set()
     async with asyncio.timeout(PATIENCE):
