@@ -18,16 +18,16 @@ class FieldPath(Path):
     Attributes:
         parent: The parent type of the field.
         source: The parent object.
-        above: What the fields below inherit from the annotations of this field and of those above it; None
-            if that is not known, and then no field below has an entry of its own.
+        above: What the fields below inherit from the annotations of this field and of the fields above it;
+            None if that is not known, and then no field below has an entry of its own.
         is_noted: Whether any of the following attributes was set.
         private: Whether its resolver made the response PRIVATE.
         is_skipped: Whether its resolver called `skip_cache` or ``restrict_cache(ttl=0)``.
         is_unfilled: Whether a placeholder of its tags could not be filled.
         is_open: Whether its resolver is still running while its first items are completed.
         tags: The tags that its resolver added, and its filled tags with placeholders.
-        said_of_items: A tag for each item of its list, which only what is below that item inherits; empty for
-            none.
+        said_of_items: One tag for each item of the list that it returns; only the fields below an item inherit
+            its tag. Empty if there are no tags.
     """
 
     # Not in `__init__`, because each object of a response needs one.
@@ -50,7 +50,7 @@ class FieldPath(Path):
         return made
 
     def add_tags(self, tags: Iterable[str]) -> None:
-        """Note tags."""
+        """Add to the tags that the fields below inherit."""
         self.is_noted = True
         self.tags |= frozenset(tags)
 
@@ -60,7 +60,7 @@ class FieldPath(Path):
             self.is_noted, self.said_of_items = True, tags
 
     def note_unfilled(self) -> None:
-        """Note that a placeholder could not be filled."""
+        """Note that a placeholder of the field's tags could not be filled."""
         self.is_noted = self.is_unfilled = True
 
 
@@ -88,7 +88,7 @@ def nearest_above(path: Path) -> Path | None:
 
 
 def restrict_below(path: object, *, skip: bool, private: bool, tags: Iterable[str]) -> None:
-    """Note a restriction of a resolver, which applies to everything below its field."""
+    """Note on the path of a field that its resolver restricted the cache, for everything below the field."""
     if isinstance(path, FieldPath):
         path.is_skipped = path.is_skipped or skip
         path.private = path.private or private

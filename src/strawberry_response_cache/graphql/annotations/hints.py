@@ -23,7 +23,7 @@ ParentKey: TypeAlias = str | Callable[[Any], Any]
 
 
 _NOT_A_FIELD: Final = ("CacheControl", "ClassVar", "Final", "Any")
-"""Words in annotations of attributes that hold a hint on purpose."""
+"""Words in the annotation of a class attribute whose value is meant to be the hint itself."""
 
 VARY_EXAMPLE = 'vary=["locale"]'
 
@@ -48,7 +48,7 @@ class CacheScope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """One `cache_control`, checked; durations in seconds."""
+    """The checked arguments of one `cache_control`; durations are in seconds."""
 
     ttl: float | None = None
     scope: CacheScope | None = None
@@ -85,7 +85,7 @@ class CacheControl:
     hint: strawberry.Private[Hint]
 
     def __get__(self, _: object, owner: type | None = None) -> "CacheControl":
-        """Refuse to be the default of an annotated attribute, which would have no hint.
+        """Return this hint; refuse to be the default of an annotated attribute, whose field would have no hint.
 
         Raises:
             TypeError: If it is the default of an attribute: ``name: str = cache_control(ttl=60)``.
@@ -138,7 +138,7 @@ def refuse_second_hint(directives: Iterable[object], name: str) -> None:
 
 
 def _annotations_of(owner: type | None) -> list[tuple[str, str]]:
-    """Return the annotations of a class itself, as text, whether their names exist or not."""
+    """Return the annotations of a class without its bases, as text; the names in them need not exist."""
     if owner is None:
         return []
     if sys.version_info >= (3, 14):
@@ -151,7 +151,7 @@ def _annotations_of(owner: type | None) -> list[tuple[str, str]]:
 
 
 def _without_parentheses(target: object) -> str | None:
-    """Return the advice for ``@cache_control`` without parentheses; None if it has them."""
+    """Return the message for ``@cache_control`` without parentheses; None if it was written with them."""
     above = (
         "class"
         if isinstance(target, type)
@@ -218,8 +218,7 @@ def cache_control(
         tags: Tags by which `ResponseCache.invalidate` invalidates responses with this field. In a field's
             tags, ``{args.name}`` is replaced by an argument, by its Python name, and ``{parent.attr}`` by
             an attribute of the parent object. A list gives one tag for each element; None gives no tag.
-            The name of an object type, such as ``Entry`` or ``[Entry]``, stands for both. There are
-            none by default.
+            ``Entry`` or ``[Entry]``, for an object type, adds both tags. There are none by default.
         vary: Names of the extension's ``vary`` functions on which this field depends. None by default.
         key: What identifies the parent object of a field with an entry of its own: the name of an attribute,
             or a function of the parent that returns JSON or a UUID. None, the default, takes its id. The key
@@ -307,7 +306,7 @@ def _name_of_parent_key(key: ParentKey) -> str:
 
 
 def hint_of(directives: Iterable[object] | None, name: str) -> Hint | None:
-    """Return the hint among schema directives.
+    """Return the hint among schema directives; None if there is none.
 
     Raises:
         CacheConfigurationError: If there are two, or ``cache_control`` has no parentheses.

@@ -95,7 +95,7 @@ class Invalidates(FieldExtension):
 
     # By position only: an argument of the mutation may have any of these names.
     def resolve(self, next_: Callable[..., Any], source: Any, info: Info, /, **kwargs: Any) -> Any:  # type: ignore[override] # noqa: ANN401 - as in Strawberry
-        """Run the mutation, then note its tags."""
+        """Run the mutation, then note the tags to invalidate, also if it raised."""
         values: dict[str, Any] = {"args": kwargs}
         sent: Texts = {}
         with resolver_guard():
@@ -115,7 +115,7 @@ class Invalidates(FieldExtension):
         /,
         **kwargs: Any,
     ) -> Any:  # noqa: ANN401 - as in Strawberry
-        """Run the mutation, then note its tags; the async form of `resolve`."""
+        """Run the async mutation, then note the tags to invalidate, as `resolve` does."""
         values: dict[str, Any] = {"args": kwargs}
         sent: Texts = {}
         with resolver_guard():
@@ -128,7 +128,7 @@ class Invalidates(FieldExtension):
                 self._note(info, values, sent)
 
     def _sent(self, arguments: dict[str, Any]) -> Texts:
-        """Return the texts of the arguments in the tags; the mutation may change what it receives."""
+        """Return the texts of the arguments in the tags, before the mutation runs and may change them."""
         return dict(chain(*(each.texts("args", arguments) for each in self.templates)))
 
     def _note(self, info: Info, values: dict[str, Any], sent: Texts) -> None:
@@ -146,7 +146,7 @@ class Invalidates(FieldExtension):
     def _note_unfilled(
         self, info: Info, notes: RunNotes, template: Template, error: UnfilledError
     ) -> None:
-        """Note everything that a tag could have named: its family, or the tenant if it has none."""
+        """Note to invalidate the tag's whole family, or the tenant if it has none; log why."""
         if template.family is None:
             notes.invalidates_everything = True
         else:

@@ -1,4 +1,4 @@
-"""What the server's own code says before an operation: that its answer is renewed."""
+"""`renew_cache`: the server's own code asks for a new response in place of the stored one."""
 
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
@@ -7,11 +7,11 @@ _MARK: Final = "_response_cache_renewed"
 
 
 def renew_cache(context: Any) -> None:  # noqa: ANN401 - of any class
-    """Make the next operations with a context skip what is stored, and store what they find.
+    """Execute the operations with a context even if a response is stored, and store the new response.
 
     Call it before the operation is executed, for example in ``get_context`` for a request of an editor who wants to
     see what was just changed elsewhere. Everybody gets the new answer from then on. Other requests for the same
-    wait for it. While Redis is down, the operation runs uncached.
+    response wait for the new one. While Redis is down, the operation runs uncached.
 
     Args:
         context: The context of the operation: a dict, or an object that takes attributes.

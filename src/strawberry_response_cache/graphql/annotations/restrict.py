@@ -105,7 +105,7 @@ def skip_cache(info: "Info | GraphQLResolveInfo[Any]") -> None:
 
 
 def raw_info(info: "Info | GraphQLResolveInfo[Any]") -> "GraphQLResolveInfo[Any]":
-    """Return graphql-core's info.
+    """Return graphql-core's info, given Strawberry's or graphql-core's own.
 
     Raises:
         TypeError: If ``info`` is not the ``info`` of a resolver.

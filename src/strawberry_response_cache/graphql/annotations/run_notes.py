@@ -16,17 +16,17 @@ class RunNotes:
 
     Attributes:
         ttl: The lowest ttl of a `restrict_cache`, in seconds.
-        limited_by: The field whose resolver set it.
+        limited_by: The coordinate of the field whose resolver set `ttl`.
         private: Whether a resolver made the response PRIVATE.
         is_skipped: Whether a resolver called `skip_cache` or ``restrict_cache(ttl=0)``.
         tags: The tags that resolvers added.
         held_back: The `info` of each execution of a field whose permission classes have not let it
             through to the resolver, by identity.
-        invalidates: The tags to invalidate at the end.
+        invalidated: The tags to invalidate at the end.
         invalidates_everything: Whether to invalidate the whole tenant at the end.
         cache: The tenant's cache, if it is known before resolvers run.
         is_of_mutation: Whether the operation is a mutation, at whose end the noted tags are invalidated.
-        is_over: Whether the resolvers of a mutation have ended; tasks that they started may go on.
+        is_over: Whether the resolvers of a mutation have ended; tasks that they started may still run.
     """
 
     __slots__ = (
@@ -60,7 +60,7 @@ class RunNotes:
     def restrict(
         self, ttl: float | None, tags: tuple[str, ...], *, private: bool, coordinate: str
     ) -> None:
-        """Note a restriction."""
+        """Note what one call of `restrict_cache` restricts."""
         if ttl == 0:
             self.is_skipped = True
         elif ttl is not None and (self.ttl is None or ttl < self.ttl):
@@ -104,7 +104,7 @@ around: Final[ContextVar[RunNotes | None]] = ContextVar("mutation_around", defau
 
 
 def mutation_around() -> RunNotes | None:
-    """Return the notes of the mutation that the current code runs in; None outside of any."""
+    """Return the notes of the mutation that runs the current code; None without one, or if its resolvers have ended."""
     notes = around.get()
     return None if notes is None or notes.is_over else notes
 

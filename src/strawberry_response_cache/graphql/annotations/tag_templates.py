@@ -24,7 +24,7 @@ _PLACEHOLDER: Final = re.compile(r"\{([a-z]+)((?:\.[A-Za-z_][A-Za-z0-9_]*)*)\}")
 
 
 def checked_tags(tags: Iterable[str], example: str = TAGS_EXAMPLE) -> tuple[str, ...]:
-    """Check tags that users wrote or built from a request.
+    """Check and return tags that users wrote or built from a request.
 
     Args:
         tags: The tags. Messages name the position of a tag and do not quote it.
@@ -53,7 +53,7 @@ def checked_tags(tags: Iterable[str], example: str = TAGS_EXAMPLE) -> tuple[str,
 
 
 class UnfilledError(Exception):
-    """There is no value for a placeholder; the message names the placeholder and types, and no value.
+    """A placeholder cannot be filled; the message names the placeholder and types, never a value.
 
     Args:
         placeholder: The placeholder, such as ``("result", "id")``.
@@ -71,7 +71,7 @@ class UnfilledError(Exception):
 
 
 Texts: TypeAlias = Mapping[tuple[str, ...], "list[str] | UnfilledError"]
-"""The texts of placeholders, or why they have none."""
+"""For each placeholder its texts, or the error that says why it has none."""
 _NOTHING_SENT: Final[Texts] = MappingProxyType({})
 
 
@@ -94,7 +94,7 @@ class Template:
 
     @property
     def family(self) -> str | None:
-        """The text before the colon, which all its tags have in common; None if a placeholder may change it."""
+        """The text before the colon, which all filled tags share; None if no colon is before the first placeholder."""
         kind, colon, _ = self.literals[0].partition(":")
         return kind if colon else None
 
@@ -114,7 +114,7 @@ class Template:
 
         Raises:
             CacheConfigurationError: If a brace is not part of a placeholder, or a placeholder does not begin
-                with one of the roots. Only ``{result}`` may stand alone, for a scalar.
+                with one of the roots. Only ``{result}`` may have no name after it, for a scalar.
         """
         literals, placeholders, end = [], [], 0
         for found in _PLACEHOLDER.finditer(text):
@@ -161,11 +161,11 @@ class Template:
     def texts(
         self, root: str, value: object
     ) -> "Iterator[tuple[tuple[str, ...], list[str] | UnfilledError]]":
-        """Yield the placeholders of one root with their texts, or with why they have none.
+        """Yield the placeholders of one root, each with its texts or the error that says why it has none.
 
         Args:
             root: The first name of the placeholders, such as ``args``.
-            value: Its value.
+            value: The value of the root.
         """
         for placeholder in self.placeholders:
             if placeholder[0] == root:
@@ -200,7 +200,7 @@ def _filled_or_raise(texts: list[str] | UnfilledError) -> list[str]:
 
 
 def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) -> Iterator[str]:
-    """Yield the mistakes of templates that name unknown arguments."""
+    """Yield a message for each placeholder that names an unknown argument."""
     listed = ", ".join(sorted(known)) or "none"
     for template in templates:
         for root, *names in template.placeholders:

@@ -1,4 +1,4 @@
-"""The text of a value in a tag: the same wherever the value comes from, for an answer and for a mutation.
+"""The text of a value in a tag: the same in the tags of a response and in those of a mutation.
 
 Values that are equal in Python have one text: ``1`` and ``Decimal("1.0")``, a member of a `StrEnum` and its
 value, one moment in two time zones. The guide to invalidation shows them all.
@@ -14,7 +14,7 @@ from strawberry.relay import GlobalID
 from strawberry_response_cache.core._user_values import plain_identity, unwrapped
 
 _LONGEST_INTEGER: Final = 30
-"""Digits of a whole `Decimal` that are written out: a client may send ``1E+999999999``."""
+"""The most digits of a whole `Decimal` that are written out; a client may send ``1E+999999999``."""
 
 
 def tag_text(value: object) -> str | None:
@@ -22,7 +22,7 @@ def tag_text(value: object) -> str | None:
 
     Raises:
         CacheConfigurationError: If a lazy object raises when it is evaluated.
-        Exception: What a proxy of another object raises.
+        Exception: What a proxy raises when its object is read.
 
     Example:
         >>> tag_text(True), tag_text(Decimal("2.50")), tag_text(date(2026, 1, 31)), tag_text(0.5)

@@ -6,14 +6,14 @@ from graphql import GraphQLSchema, is_object_type
 
 
 def with_types_and_lists(tags: Iterable[str], schema: GraphQLSchema) -> tuple[str, ...]:
-    """Return tags; where one is ``Entry`` or ``[Entry]`` for an object type, both are among them.
+    """Return the tags; where one is ``Entry`` or ``[Entry]`` for an object type, add the other.
 
     Mutations invalidate ``[Entry]`` for a created object, and ``Entry`` where they invalidate a whole type. A
-    number that is computed from all entries must be reached by either.
+    number that is computed from all entries must be invalidated by either.
 
     Args:
         tags: The tags without placeholders that a user wrote.
-        schema: Whose object types count. Other tags stay as they are.
+        schema: The schema with the object types. Tags that name none of them stay as they are.
     """
     found = set(tags)
     for tag in [*found]:

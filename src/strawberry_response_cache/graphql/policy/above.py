@@ -17,7 +17,8 @@ class Above:
         private_by: The coordinate of the field above that is PRIVATE; None if there is none.
         vary: The ``vary`` names of all fields above.
         tags: The tags of all fields above.
-        custom_code: The first field above that runs custom code, and that code; None if there is none.
+        custom_code: The coordinate of the topmost field above that runs custom code, and that code; None if
+            there is none.
     """
 
     private_by: str | None = None
@@ -50,8 +51,8 @@ class Above:
     def problem_of(self, rule: FieldRule) -> Problem | None:
         """Return why a field has no entry of its own below these fields; None if it may have one.
 
-        Custom code may hand on an object with other values to each request. If the field's own hint has a scope,
-        that says for whom its value is the same.
+        Custom code above may return an object with other values for each request, so a field below it has none.
+        It may have one if its own hint has a scope, which says for whom its value is the same.
         """
         if self.custom_code is None or (rule.hinted and rule.hints[0].scope is not None):
             return None

@@ -1,4 +1,4 @@
-"""Fields whose lookup costs more than their value: what is measured in this process, and what to write then."""
+"""Advice for fields that take longer to look up than to generate, as measured in this process."""
 
 from graphql import GraphQLSchema
 
@@ -6,9 +6,10 @@ from strawberry_response_cache.core._counters import Counters
 
 
 def advice_on_field(coordinate: str, schema: GraphQLSchema, counters: Counters) -> str | None:
-    """Return what to write where the entries of a field cost more than they save; None if they pay, or it is not known.
+    """Return advice if the entries of a field take longer to look up than to generate; None if not, or if not known.
 
-    An entry in local memory takes no lookup, so the share of the others counts.
+    The lookup time is multiplied by the share of requests that local memory did not answer. A root field gets no
+    advice.
 
     Args:
         coordinate: The coordinate of a field with entries of its own.
@@ -17,7 +18,7 @@ def advice_on_field(coordinate: str, schema: GraphQLSchema, counters: Counters) 
     """
     root, costs = schema.query_type, counters.field_costs
     if root is not None and coordinate.partition(".")[0] == root.name:
-        return None  # nothing holds it of which it could be a part
+        return None  # it has no parent whose ttl it could inherit
     generating, looking_up = costs.generating(coordinate), costs.looking_up()
     if generating is None or looking_up is None:
         return None

@@ -67,12 +67,12 @@ def is_plain_caching(kind: type) -> bool:
 
 @functools.lru_cache(512)
 def is_plain_executor(kind: type) -> bool:
-    """Whether an executor class is graphql-core's or Strawberry's, apart from what this package adds."""
+    """Whether an executor class is graphql-core's or Strawberry's, or this package's subclass of one."""
     return problem_of_executor(kind, frozenset()) is None
 
 
 def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object]) -> Problem | None:
-    """Return a problem if the executor class is neither Strawberry's nor trusted."""
+    """Return a problem if the executor class is neither plain (see `is_plain_executor`) nor trusted."""
     base = next(each for each in kind.__mro__ if each not in own_executors)
     if base in _PLAIN_EXECUTORS or base in trusted:
         return None
@@ -121,11 +121,11 @@ def problem_of_middleware(
 def has_later(
     hook: str, extensions: Sequence[SchemaExtension] | None, ours: SchemaExtension
 ) -> bool:
-    """Whether an extension registered after this package's has an unknown hook.
+    """Whether an extension registered after this package's has a hook that may change the document.
 
     Args:
         hook: The hook's name, such as ``on_parse``.
-        extensions: All extensions of one request; None if they are not known.
+        extensions: All extensions of one request; None if they are not known, which counts as yes.
         ours: This package's extension.
     """
     if extensions is None:
@@ -138,7 +138,7 @@ def has_later(
 
 @functools.lru_cache(512)
 def _may_act(hook: str, kind: type[SchemaExtension]) -> bool:
-    """Whether a class of extensions has an unknown hook."""
+    """Whether a class of extensions overrides a hook, and is not known to leave the document unchanged."""
     is_own = getattr(kind, hook) is not getattr(SchemaExtension, hook)
     return is_own and not is_known(kind, _READING_HOOKS)
 
@@ -151,7 +151,7 @@ def may_see_results(
     """Whether another extension has a hook that may read the data of a result.
 
     Args:
-        extensions: All extensions of one request; None if they are not known.
+        extensions: All extensions of one request; None if they are not known, which counts as yes.
         ours: This package's extension.
         trusted: Classes that count as known.
     """

@@ -1,6 +1,7 @@
 """The policy of an object that a gateway of Apollo Federation asks for.
 
-Nobody can annotate `Query._entities`, so a ttl on the type of an object opens it. Each object has an entry of its own.
+Nobody can annotate `Query._entities`. An object is cached if its type has a ttl, or the extension a ``default_ttl``.
+Each object has an entry of its own.
 
 https://www.apollographql.com/docs/graphos/reference/federation/subgraph-spec#resolving-entities
 """
@@ -30,7 +31,7 @@ REPRESENTATIONS: Final = "representations"
 
 
 def entities_node(operation: OperationDefinitionNode) -> FieldNode | None:
-    """Return the field of an operation that asks for nothing else than entities; None for any other."""
+    """Return the field ``_entities`` of an operation that selects nothing else, without alias or directive, or None."""
     if operation.operation is not OperationType.QUERY:
         return None
     selections = operation.selection_set.selections
@@ -41,9 +42,9 @@ def entities_node(operation: OperationDefinitionNode) -> FieldNode | None:
 
 
 def _entities_rule(schema: GraphQLSchema, rules: SchemaRules) -> FieldRule | None:
-    """Return the rule of `Query._entities`; None if it may be anything else than Strawberry's field.
+    """Return the rule of `Query._entities`; None if the field may be another than Strawberry's.
 
-    An object is then resolved by its own representation alone.
+    Strawberry's field resolves each object from nothing but its own representation.
     """
     root = schema.query_type
     rule = None if root is None else rules.field(root, ENTITIES)
@@ -59,7 +60,7 @@ def entities_asked(
     policy: Policy,
     defaults: Defaults,
 ) -> FieldRule | None:
-    """Return the rule of `Query._entities`, if an operation asks for nothing else and its objects may be stored."""
+    """Return the rule of `Query._entities` if an operation selects only that and its objects may be stored, or None."""
     if policy.is_altered or entities_node(operation) is None:
         return None
     rule = _entities_rule(schema, rules)
@@ -67,7 +68,7 @@ def entities_asked(
 
 
 def opens_entities(schema: GraphQLSchema, rules: SchemaRules, defaults: Defaults) -> bool:
-    """Whether a gateway may ask for objects that are stored."""
+    """Whether any object that a gateway asks for may be stored."""
     rule = _entities_rule(schema, rules)
     return rule is not None and _has_ttl(rules, rule, defaults)
 
@@ -84,7 +85,7 @@ def work_out_entity_policy(
     selected: Selected,
     defaults: Defaults,
 ) -> Policy:
-    """Return the policy of an object of a type."""
+    """Return the policy of the entry of an object, with everything that is selected of its type."""
     policy, of = Policy(), rules.type(kind)
     policy.fold_entity(kind, of, _ttl_of_type(rules, kind, defaults), defaults)
     if node.selection_set is not None:
@@ -100,7 +101,7 @@ def entity_policies(
     selected: Selected,
     defaults: Defaults,
 ) -> list[Policy]:
-    """Return the policies of the objects of all types that an operation selects something of."""
+    """Return one policy for each type of objects of which an operation selects something."""
     node, root = entities_node(operation), selected.schema.query_type
     if node is None or node.selection_set is None or root is None:
         return []
@@ -119,7 +120,7 @@ def _ttl_of_type(rules: SchemaRules, kind: GraphQLObjectType, defaults: Defaults
 
 
 def policy_of_all(parts: list[Policy]) -> Policy:
-    """Return the policy of an answer that holds an object of each type that a gateway asks for."""
+    """Return the policy of an answer with objects of all these types: the strictest, and PRIVATE if any is."""
     whole = replace(min(parts, key=lambda each: (each.problem is None, each.ttl or 0.0)))
     whole.private_by = next((each.private_by for each in parts if each.private_by), None)
     return whole

@@ -1,4 +1,4 @@
-"""Which types the items of a list hold: a created object of such a type may stand in a new item."""
+"""The types of the objects inside the items of a list: creating such an object may add an item to the list."""
 
 from collections import deque
 from dataclasses import replace
@@ -11,11 +11,11 @@ from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRule
 from strawberry_response_cache.graphql.policy.selection import Allowance, Selected
 
 DEEPEST: Final = 3
-"""How many objects count below an item, one within the other."""
+"""How many levels of objects inside an item count."""
 
 
 class HeldInLists:
-    """The tags ``[Type]`` of the types that items of lists hold, in what is selected.
+    """Collects the tag ``[Type]`` for each type of the selected objects inside list items.
 
     A selection set is walked once for each type and depth, so it costs no more than `DEEPEST` times its size.
     """
@@ -30,11 +30,11 @@ class HeldInLists:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether something was not looked at."""
+        """Whether the allowance was spent before everything was looked at."""
         return self._selected.allowance.is_spent
 
     def note(self, rule: FieldRule, selection_set: SelectionSetNode) -> None:
-        """Note what the items of a field hold, if it is a list of objects."""
+        """Add the tags of the objects inside the items of a field, if it returns a list of objects."""
         if not _returns_list(rule):
             return
         pending: deque[tuple[SelectionSetNode, GraphQLObjectType, int]] = deque()
@@ -52,7 +52,7 @@ class HeldInLists:
             add_nested = partial(add, left=left)
             for node in self._selected.fields(current, parent, add_nested):
                 held = self._rules.field(parent, node.name.value)
-                if held is None or _returns_list(held):  # a list is noted for itself
+                if held is None or _returns_list(held):  # noted by its own call
                     continue
                 self.tags.update(f"[{tag}]" for tag in held.type_tags)
                 if node.selection_set is not None:

@@ -103,7 +103,7 @@ class _Mistakes:
         yield from self._of_vary(rule.coordinate, rule.vary)
 
     def _of_templates(self, rule: FieldRule) -> Iterator[str]:
-        """Yield the placeholders that name nothing known; attributes of objects are checked when they run."""
+        """Yield what is wrong with the placeholders of a field's tags; attributes of objects are checked only later."""
         invalidated = invalidated_by(rule.graphql_field) if rule.invalidates else ()
         for mistake in (
             *unfilled_forever((*rule.templates, *invalidated), rule.graphql_field),

@@ -28,7 +28,7 @@ class Note:
 
     Attributes:
         text: What is not cached, and what to write to change that.
-        coordinates: The fields of which it speaks; empty if it speaks of the whole schema.
+        coordinates: The fields that it is about; empty if it is about the whole schema.
     """
 
     text: str
@@ -110,7 +110,7 @@ def _notes_on_keys(kinds: list[GraphQLObjectType]) -> Iterator[Note]:
 def never_cached(
     schema: GraphQLSchema, rules: SchemaRules, defaults: Defaults
 ) -> dict[str, list[str]]:
-    """Return the fields of the query type of which nothing is ever cached, by the value of the `Reason`.
+    """Return the coordinates of the query type's fields that are never cached, under the value of their `Reason`.
 
     Fields that Strawberry or another library adds are left out, because you cannot annotate them.
 
@@ -133,7 +133,7 @@ def never_cached(
 
 
 def _may_be_cached(rule: FieldRule) -> bool:
-    """Whether something can be cached because of a field."""
+    """Whether a field has a hint, and a ttl of its own or of its types."""
     return bool(rule.ttl) and rule.hinted
 
 

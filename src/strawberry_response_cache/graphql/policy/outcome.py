@@ -23,8 +23,8 @@ class Outcome:
         ttl: Seconds until it expires.
         scope: ``PUBLIC`` or ``PRIVATE``.
         limited_by: The coordinate of the field that set the ttl.
-        is_collapsed: Whether it is the answer of another request, which was being executed.
-        verified: What the comparison of a verified answer came to; None if there was none.
+        is_collapsed: Whether this is the answer that a concurrent request executed.
+        verified: The result of comparing a verified answer; None if none was compared.
     """
 
     status: Status
@@ -72,7 +72,7 @@ class FieldOutcomes:
         self._hits: dict[str, int] = {}
 
     def add(self, coordinate: str, outcome: Outcome) -> None:
-        """Note one field of one object."""
+        """Count the outcome of a field of one object."""
         self._counts[coordinate] = self._counts.get(coordinate, 0) + 1
         if outcome.status == "hit":
             self._hits[coordinate] = self._hits.get(coordinate, 0) + 1
@@ -88,7 +88,7 @@ class FieldOutcomes:
         """Return the outcomes as a response shows them.
 
         Args:
-            advise: Returns what to write at a coordinate, whatever the cache did.
+            advise: Returns advice for a coordinate, or None; it is shown where the outcome has no advice.
         """
         shown: list[dict[str, object]] = []
         for coordinate, outcome, count in self.items():
@@ -102,7 +102,7 @@ class FieldOutcomes:
 
 
 def worse_of(one: Outcome, other: Outcome) -> Outcome:
-    """Return what is told of two answers together: the worse outcome, which is PRIVATE if either is.
+    """Return the worse of two outcomes; if it has a scope, the scope is PRIVATE if either outcome is.
 
     Example:
         >>> told = worse_of(Outcome("hit", scope="PRIVATE"), Outcome("miss", scope="PUBLIC"))
@@ -115,7 +115,7 @@ def worse_of(one: Outcome, other: Outcome) -> Outcome:
 
 
 def is_worse(one: Outcome, other: Outcome) -> bool:
-    """Whether an outcome is worse than another: its status, or its ttl if that is the same.
+    """Whether an outcome has a worse status than another, or the same status and a shorter ttl.
 
     Example:
         >>> is_worse(Outcome("miss"), Outcome("hit", ttl=5.0)), is_worse(Outcome("miss"), Outcome("miss"))

@@ -1,4 +1,4 @@
-"""What can never fill a placeholder of a tag, as far as the types of the schema tell."""
+"""Finds placeholders of tags that can never be filled, as far as the types of the schema tell."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -33,7 +33,7 @@ _OF_ONE_VALUE: Final = frozenset({"Date", "DateTime", "Decimal", "Time", "UUID"}
 
 
 def unfilled_forever(templates: Iterable[Template], graphql_field: GraphQLField) -> Iterator[str]:
-    """Yield what is wrong with the placeholders of a field's tags; what objects bring shows only later."""
+    """Yield a message for each placeholder of a field's tags that can never be filled; objects are checked later."""
     arguments = _arguments_of(graphql_field)
     if not maps_arguments(definition_of(graphql_field)):
         yield from unknown_arguments(templates, arguments.keys())
@@ -56,7 +56,7 @@ def invalidated_by(graphql_field: GraphQLField) -> tuple[Template, ...]:
 
 
 def without_a_family(templates: Iterable[Template], graphql_field: GraphQLField) -> Iterator[str]:
-    """Yield what is wrong with tags of which a client could name more than can be invalidated one by one."""
+    """Yield a message for each tag without a family whose placeholder may hold any number of values."""
     arguments = _arguments_of(graphql_field)
     for template in templates:
         for placeholder in template.placeholders:
@@ -88,7 +88,7 @@ def _arguments_of(graphql_field: GraphQLField) -> dict[str, GraphQLArgument | Gr
 def _wrong_argument(
     argument: GraphQLArgument | GraphQLInputField, below: Iterable[str]
 ) -> str | None:
-    """Return what is wrong with a placeholder that begins at an argument, if anything is."""
+    """Return what is wrong with a placeholder that begins at an argument; None if nothing is known to be."""
     kind = get_named_type(argument.type)
     for name in below:
         if not is_input_object_type(kind) or _is_built_by_the_user(kind):
@@ -106,7 +106,7 @@ def _wrong_argument(
 
 
 def _wrong_result(graphql_field: GraphQLField, below: Sequence[str]) -> str | None:
-    """Return what is wrong with a placeholder that begins at the result, if anything is."""
+    """Return what is wrong with a placeholder that begins at the result; None if nothing is known to be."""
     kind = get_named_type(graphql_field.type)
     if not below and is_composite_type(kind):
         return f"the field returns a {kind.name}, which is an object; name one of its attributes"
@@ -120,7 +120,7 @@ def _wrong_result(graphql_field: GraphQLField, below: Sequence[str]) -> str | No
 def _holds_many(
     element: GraphQLArgument | GraphQLInputField | GraphQLField, below: Iterable[str]
 ) -> bool:
-    """Return whether an element, or one of those named below it, may hold any number of values."""
+    """Whether an argument or a field, or one that the names lead to from it, may hold any number of values."""
     named = [element]
     for name in below:
         kind = get_named_type(named[-1].type)
@@ -132,7 +132,7 @@ def _holds_many(
 
 
 def _may_be_list(kind: Any) -> bool:  # noqa: ANN401 - graphql-core's
-    """Return whether a type is a list, or a scalar whose values may be lists."""
+    """Whether a type is a list, or a scalar whose values may be lists."""
     inner = get_named_type(kind)
     is_own = is_scalar_type(inner) and not is_specified_scalar_type(inner)
     return is_list_type(get_nullable_type(kind)) or (is_own and inner.name not in _OF_ONE_VALUE)

@@ -1,7 +1,7 @@
 """The policy of an operation: how long it is cached, for whom, and if not, why and what to change.
 
-Below the root, a field demands the same wherever it is selected; see `demands`. So the walk visits each pair of selection
-set and type once, and its cost is linear in the size of the document.
+Below the root, a field demands the same wherever it is selected; see `demands`. So the walk visits each pair of
+selection set and type once, and its cost is linear in the size of the document.
 """
 
 from collections import deque
@@ -74,14 +74,16 @@ class Policy:
         type_tags: The tags of the types that it can hold, of lists of these types, and of lists whose items
             hold them.
         vary: All ``vary`` names of the fields.
-        touched: The rules of the selected fields, in order.
+        touched: The rules of the selected fields, by coordinate, in the order in which they were visited.
+        conditions: The type conditions of fragments; see `Selected`.
         never_stored: Names of object types with ``ttl=0`` in positions that can hold other types. An
             object of such a type keeps the response from being stored.
         lives: The `Life` of each field that may have an entry of its own.
         has_templates: Whether there are tags with placeholders to fill during execution.
         exact: Whether all selected leaves are GraphQL's built-in scalars and enums, whose results are
             JSON already.
-        is_altered: Whether something in the document may change more than the place where it is written.
+        is_altered: Whether the document has a directive, or another problem, that may affect more than the place where
+            it is written.
         problem: Why it cannot be cached: the first problem that was found.
     """
 
@@ -138,7 +140,7 @@ class Policy:
             self.stale = demand.stale if self.stale is None else min(self.stale, demand.stale)
 
     def fold_null(self, rule: FieldRule, defaults: Defaults) -> None:
-        """Add what holds if a root field is null."""
+        """Set the negative ttl if a root field may be null."""
         if not is_non_null_type(rule.graphql_field.type):
             self.negative_ttl = defaults.negative_ttl
 
@@ -272,7 +274,7 @@ class Walk:
         selected: The decided conditions.
         defaults: The defaults from the extension's configuration.
         policy: Receives the demands.
-        held: Which types the items of lists hold.
+        held: Collects the types of the objects inside list items.
     """
 
     rules: SchemaRules
@@ -287,7 +289,7 @@ class Walk:
     _seen_kept_out: set[tuple[int, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Create the collector of what lists hold."""
+        """Create `held`."""
         self.held = HeldInLists(self.rules, self.selected)
 
     def run(
@@ -336,7 +338,7 @@ class Walk:
     # -- Below objects that are never stored ------------------------------------------------------------
 
     def _keep_out(self, selection_set: SelectionSetNode, rule: FieldRule) -> None:
-        """Note what is selected of objects that keep a response from being stored."""
+        """Queue what is selected of types with ``ttl=0``, whose objects keep the response from being stored."""
         for name in sorted(rule.never_stored):
             kind = self.selected.schema.get_type(name)
             if is_object_type(kind):
@@ -349,7 +351,7 @@ class Walk:
             self._kept_out.append((selection_set, parent))
 
     def _look_at_kept_out(self) -> None:
-        """Look for directives below these objects, where fields may have entries of their own that others read."""
+        """Look for directives in what is queued: its fields may have entries of their own, for other requests."""
         while self._kept_out and not self.selected.allowance.is_spent:
             current, parent = self._kept_out.popleft()
             for node in self.selected.fields(current, parent, self._add_kept_out):

@@ -158,7 +158,7 @@ class Reason(StrEnum):
         """Return the reason for what the guard caught.
 
         Args:
-            is_too_deep: Whether it was no fault, but the end of Python's stack.
+            is_too_deep: Whether Python's stack was exhausted, which is no fault of this package.
 
         Example:
             >>> Reason.of_fault(is_too_deep=False).value

@@ -52,7 +52,7 @@ _KNOWN_EXTENSIONS: Final = frozenset(
     }
 )
 _HOOKS: Final = frozenset({"resolve", "resolve_async"})
-"""Attributes that an extension object may have instead of its class."""
+"""Methods that may be set on an extension object, where they replace those of its class."""
 _RELAY_TYPES: Final = "strawberry.relay.types"
 
 
@@ -80,7 +80,7 @@ class CustomCode(NamedTuple):
 
     @classmethod
     def of(cls, what: str, kind: type) -> "CustomCode":
-        """Return the code of a class."""
+        """Describe code that a class contains, which ``trusted_extensions`` may name."""
         return cls(f"{what} {qualified_name(kind)}", kind.__qualname__)
 
 

@@ -82,16 +82,17 @@ class FieldRule:
         custom_code: Describes its custom code; None if it has none.
         written: How it is defined, for advice; see `written_as`.
         python_name: Its Python name.
-        place: Where it is defined: the coordinate, or the class and name of a generic type.
+        place: Where it is defined: the coordinate; for a generic type, the class and the attribute.
         guarded: Whether it has permission classes.
-        around_guards: The extension around them, because of which no hit can run them; None without one.
+        around_guards: The field extension that runs outside the permission classes, so that a hit cannot run them;
+            None if there is none.
         invalidates: Whether it has ``@invalidates``.
         hinted: Whether it has a hint of its own.
         inherit: Whether that hint has ``inherit=True``.
         inherits_by_type: Whether each type that it can return has a ttl or ``inherit=True``, and at least one has no
             ttl; the field then lives as long as its parent, and not longer than `cap`.
         ttl: Seconds, from the field or the types that it can return; None if one of them has none.
-        cap: If ``ttl`` is None, the lowest ttl of its types; a default ttl or a parent's is not higher.
+        cap: If ``ttl`` is None, the lowest ttl of its types; it limits a default ttl or the parent's ttl.
         private: Whether a hint that applies to it is PRIVATE.
         public: Whether its own hint says PUBLIC.
         has_own_rows: Whether code chooses its objects for each request, so it is PRIVATE: a ``get_queryset``,
@@ -356,7 +357,7 @@ class SchemaRules:
         )
 
     def _listed(self, kinds: Iterable[GraphQLObjectType]) -> list[GraphQLNamedType]:
-        """Return the types of the objects of which types are pages, such as connections."""
+        """Return the types of the objects that pages list, such as the nodes of connections."""
         pages = [listed for kind in kinds for listed in listed_types(kind)]
         return [each for listed in pages for each in (listed, *self.possible_types(listed))]
 

@@ -1,4 +1,4 @@
-"""The combined hints of a type, and what several types come to for a field that returns them."""
+"""The combined hints of a type, and those of all types that a field can return."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class TypeRule:
 def of_types(
     types: list[TypeRule], declared: TypeRule, stale: float | None
 ) -> tuple[float | None, float | None, float | None, bool]:
-    """Return the ttl, cap and stale window of types, and whether they inherit the parent's ttl.
+    """Return the combined ttl, cap and stale window of types, and whether they inherit the parent's ttl.
 
     A type that says neither a ttl nor ``inherit=True`` takes what the declared type says.
     """

@@ -22,7 +22,8 @@ def type_tags_of(
 ) -> tuple[str, ...]:
     """Return the tags of the types that a field can return; they also cover empty lists and nulls.
 
-    A page depends on its objects although none is selected: by its ``totalCount``, its ``pageInfo``, its cursors.
+    A page depends on the objects that it lists even if none is selected: its ``totalCount``, ``pageInfo`` and cursors
+    do.
     """
     names = [each.name for each in types]
     # In a connection, an edge is between the list and its objects:
