@@ -16,10 +16,10 @@ from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql.keys.operation_key import print_json
 
 _MOST_PARTS: Final = 1_000
-"""Of one captured value; to describe them takes a few milliseconds."""
+"""The most parts of one captured value that are described, in a few milliseconds."""
 _DEEPEST: Final = 50
 _LONGEST: Final = 1_000_000
-"""Characters or bytes; to hash them takes about a millisecond."""
+"""The most characters or bytes that are hashed, in about a millisecond."""
 _LONGEST_SHOWN: Final = 200
 _GETTERS: Final = (operator.attrgetter, operator.itemgetter, operator.methodcaller)
 """Types whose text identifies the value and is the same in every process."""
@@ -27,10 +27,10 @@ _CONTAINERS: Final[tuple[type[Any], ...]] = (list, tuple, dict, set, frozenset)
 
 
 def describe(value: object) -> str:
-    """Describe a value, so that different values differ; other types, and large values, by their names.
+    """Describe a value, so that different values differ; if it is large or of an unknown type, only by a name.
 
     A value is large if it has more than 1,000 parts, those within its parts included. Each value that a
-    function captures counts by itself.
+    function captures has a limit of its own.
     """
     return _described(value, _Description(is_of_function=True))
 
@@ -50,7 +50,7 @@ class _Description:
     """The description of one value; what it refers to more than once is described once.
 
     Args:
-        is_of_function: Whether, if it is a function, each value that it captures counts by itself.
+        is_of_function: Whether, if it is a function, each value that it captures has a limit of its own.
     """
 
     def __init__(self, *, is_of_function: bool) -> None:
@@ -83,7 +83,7 @@ class _Description:
     def _once(self, value: Any, depth: int, describe: Callable[[Any, int], list[Any]]) -> str:  # noqa: ANN401 - as `value`
         _, known = self._known.get(id(value), (None, None))
         if known is None:
-            self._known[id(value)] = value, "again"  # where it stands within itself
+            self._known[id(value)] = value, "again"  # if it contains itself
             known = _short(print_json(describe(value, depth + 1)))
             self._known[id(value)] = value, known
         return known

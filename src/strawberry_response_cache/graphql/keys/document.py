@@ -16,9 +16,9 @@ class UsedParts(Visitor):
     """The fragments that an operation uses, the variables of its conditions, and how deeply it is nested.
 
     Attributes:
-        fragments: Those that it uses, by name, sorted.
+        fragments: The used fragments, by name, sorted.
         conditions: The variables that decide an ``@skip`` or ``@include``, sorted.
-        depth: How many fields stand within each other, fragments included.
+        depth: How many levels of fields are nested, fragments included.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class UsedParts(Visitor):
         visit(definition, self)
 
     def _depth_below(self, name: str, known: dict[str, int]) -> int:
-        """Return the depth of a definition; fragments that spread each other, which are not valid, end."""
+        """Return the depth of a definition; fragments that spread each other, which is not valid, count once."""
         if name not in known:
             known[name] = self._deepest.get(name, 0)
             spreads = self._spreads.get(name, {}).items()
@@ -61,21 +61,21 @@ class UsedParts(Visitor):
     # -- What graphql-core calls by name -----------------------------------------------------------
 
     def enter_field(self, *_: Any) -> None:
-        """Note how deeply a field stands."""
+        """Note how deeply a field is nested."""
         self._level += 1
         self._deepest[self._name] = max(self._deepest[self._name], self._level)
 
     def leave_field(self, *_: Any) -> None:
-        """Note that a field is over."""
+        """Go back to the level above the field."""
         self._level -= 1
 
     def enter_fragment_spread(self, node: Any, *_: Any) -> None:  # noqa: ANN401 - graphql-core's
-        """Note a fragment, and how deeply it stands."""
+        """Note a fragment, and how deeply it is nested."""
         spreads = self._spreads[self._name]
         spreads[node.name.value] = max(spreads.get(node.name.value, 0), self._level)
 
     def enter_directive(self, node: Any, *_: Any) -> None:  # noqa: ANN401 - graphql-core's
-        """Note the variables of a condition."""
+        """Note the variables of an ``@skip`` or ``@include``."""
         if node.name.value in {"skip", "include"}:
             for argument in node.arguments or ():
                 if isinstance(argument.value, VariableNode):

@@ -15,7 +15,7 @@ class EntityPlan:
     """The objects of one type, at `_entities` of an operation.
 
     Attributes:
-        name: What they are called in what the cache tells.
+        name: Their name in keys and in reports, such as ``Query._entities: Book``.
     """
 
     def __init__(

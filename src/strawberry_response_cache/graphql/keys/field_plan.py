@@ -34,7 +34,7 @@ class FieldPlan:
     Attributes:
         rule: The field's rule.
         policy: How long it is cached, and for whom.
-        inherited_digest: The digest of these tags in its keys.
+        inherited_digest: The digest of the inherited tags, for its keys.
         defaults: The default values that its resolvers may change.
     """
 

@@ -1,6 +1,6 @@
-"""Requests that came before: what follows from document, operation name and raw variables alone is remembered.
+"""Remembers requests: what only the document, the operation name and the raw variables decide.
 
-A request that comes again needs no coercion of its variables, no executor to read them from, and no walk through
+A request that is sent again needs no coercion of its variables, no executor to read them from, and no walk through
 its plan. Requests whose variables or literals a custom scalar parses are not remembered: its function may read
 anything.
 """
@@ -28,20 +28,20 @@ _SIZE: Final = 1_100
 """The approximate size of a request, in bytes, apart from the texts that clients choose."""
 _DIGEST: Final = 20
 _SHORT: Final = 80
-"""Up to so many bytes, variables stand for themselves: a digest takes longer and is hardly shorter."""
+"""Variables of at most this many bytes get no digest: it takes longer and is hardly shorter."""
 _EVERY_TIME_ALIKE: Final = 2
 """The version of `marshal` that writes equal values alike, however often they are referred to."""
 
 
 @dataclass(slots=True, kw_only=True)
 class KnownRequest:
-    """What follows from a document, the name of an operation and the variables as they were sent.
+    """What a document, the name of an operation and the variables that were sent decide.
 
     Attributes:
         plan: The plan of the operation.
         variant: The operation with its conditions decided.
         printed: The variables as they stand in its key; see `Plan.printed`.
-        noted: What is kept of it; None if it did not come before.
+        noted: The remembered request; None if it was not remembered before.
     """
 
     plan: Plan
@@ -52,14 +52,14 @@ class KnownRequest:
 
 @dataclass(slots=True, kw_only=True)
 class Noted:
-    """A request as it is kept. Its plan is freed with its document, so it is referred to weakly.
+    """A remembered request. It refers weakly to its plan, which is freed with the document.
 
     Attributes:
         plan: The plan of the operation.
         variant: The operation with its conditions decided.
         printed: The variables as they stand in its key.
-        public: The keys of its entry for all sessions, if nothing else of a request is part of them, and the
-            operation, for the log and the observer; with the keyspace of the tenant that had it last.
+        public: The keyspace of the tenant that requested it last, the keys of its PUBLIC entry, and the operation,
+            for the log and the observer. None if anything else of a request is part of the keys.
     """
 
     plan: "weakref.ref[Plan]"
@@ -69,9 +69,9 @@ class Noted:
 
 
 class KnownRequests:
-    """The requests of one schema that came lately, in a bounded memory that drops what was not used lately.
+    """Recent requests of one schema, in a bounded memory that drops the least recently used.
 
-    Longer variables are known by a digest.
+    Long variables are stored as a digest.
     """
 
     def __init__(self, plans: Plans, *, max_bytes: int) -> None:
@@ -90,7 +90,7 @@ class KnownRequests:
     def find(
         self, document: DocumentNode, operation_name: str | None, variables: object
     ) -> KnownRequest | Problem | None:
-        """Return what is known of a request, or why nothing of it is cached; None if it did not come before."""
+        """Return what is remembered of a request, or why nothing of it is cached; None if nothing is remembered."""
         if (planned := self._plans.planned(document)) is None:
             return None
         if (problem := planned.uncached.get(operation_name)) is not None:
@@ -135,10 +135,10 @@ class KnownRequests:
 
 
 def _digest_of_variables(variables: Any) -> bytes | None:  # noqa: ANN401 - whatever a caller sent
-    """Return what tells variables as they were sent from others: a digest, or short ones as they are.
+    """Return bytes that identify the variables that were sent: a digest, or short variables themselves.
 
     Returns:
-        None if they are not plain JSON: two of them may print alike.
+        The bytes; None if the variables are not plain JSON, because different ones may print alike.
     """
     if not variables:
         return b""
@@ -149,7 +149,7 @@ def _digest_of_variables(variables: Any) -> bytes | None:  # noqa: ANN401 - what
             return _digest_of_nested(variables)
     written = marshal.dumps(variables, _EVERY_TIME_ALIKE)
     if _DIGEST < len(written) <= _SHORT:
-        return written  # no digest is as long
+        return written  # longer than any digest
     return blake2b(written, digest_size=_DIGEST).digest()
 
 

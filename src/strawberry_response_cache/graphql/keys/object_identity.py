@@ -20,7 +20,7 @@ ParentIdentity: TypeAlias = Callable[[Any], object]
 def parent_identity(
     parent: GraphQLObjectType, key: ParentKey | None, *, has_plain_id: bool
 ) -> ParentIdentity | None:
-    """Return the function that identifies the objects of a type.
+    """Return the function that identifies the objects of a type; None if nothing does.
 
     Args:
         parent: The type.

@@ -84,7 +84,7 @@ def field_stem(
     varied: Mapping[str, str],
     extensions: Mapping[str, str],
 ) -> str:
-    """Return a digest of the part of a field's key that the objects of one request share.
+    """Return a digest of the part of a field's key that all its parent objects in one request share.
 
     Args:
         stem: The part that depends neither on the parent nor on tenant and session; see `FieldPlan`.
@@ -110,7 +110,7 @@ def field_key(stem: str, parent: str) -> list[str]:
 
 
 def _others(varied: Mapping[str, str], extensions: Mapping[str, str]) -> str:
-    """Print what else of a request is part of a key; a list tells extensions from varied values."""
+    """Print the varied values and the extensions of a request for its key; only with extensions as a list."""
     if extensions:
         return print_json([varied, extensions])
     return print_json(varied) if varied else ""

@@ -44,7 +44,7 @@ from strawberry_response_cache.graphql.policy.rules import FieldRule
 from strawberry_response_cache.graphql.policy.selection import Allowance, Selected
 
 _MOST_VARIANTS: Final = 64
-"""Of one document: a client that tries all combinations does not push out the rest."""
+"""The most variants of an operation that are remembered: a client may try all combinations."""
 SIZE: Final = 2_000
 """The approximate size of a plan, a variant or a field's plan, in bytes, apart from what its policy holds."""
 
@@ -98,12 +98,12 @@ class Plan:
         canonical: A digest of the printed operation and its fragments, so that whitespace, commas and
             comments do not matter.
         conditions: The variables that decide an ``@skip`` or ``@include``, sorted.
-        depth: How many fields stand within each other.
+        depth: How many levels of fields are nested.
         declared: Its variables and their defaults.
         types: Their declared types.
         parses_variables: Whether the user's code parses variables.
         parsed: The fields for whose arguments the user's code parses something.
-        grow: Asks whether something about it may be remembered.
+        grow: Returns whether something about it may be remembered; see `Grow`.
     """
 
     setting: Setting
@@ -128,7 +128,7 @@ class Plan:
         """Print what a request sent for its variables, and what the user's code makes of that, for its key.
 
         Raises:
-            UnkeyableError: If that is not possible, as of an upload.
+            UnkeyableError: If a value is not plain JSON, such as an upload.
         """
         sent = print_variables(sent_variables(self.declared, variables.sources))
         return print_json([sent, *self._made(variables).values()]) if self.parsed else sent
@@ -186,7 +186,7 @@ class Plan:
     def entity(
         self, variant: Variant, kind: GraphQLObjectType, variables: Mapping[str, Any]
     ) -> EntityPlan | None:
-        """Return the plan of the objects of a type that a gateway asks for, compiled on demand."""
+        """Return the plan of the objects of a type that a gateway asks for, compiled on demand, or None."""
         plan, node = variant.entity_plans.get(kind.name), entities_node(self.operation)
         if plan is None and node is not None and variant.entities is not None:
             setting = self.setting
@@ -218,7 +218,7 @@ class Plan:
 
     @property
     def _grow_keys(self) -> Grow:
-        """Asks whether a key may be remembered: not where the user's code may parse the same text differently."""
+        """The `grow` of keys: False where the user's code may parse the same text differently each time."""
         return _never if self.parsed else self.grow
 
     def _selected(self, variables: Mapping[str, Any], allowance: Allowance) -> Selected:

@@ -48,7 +48,7 @@ class Planned(NamedTuple):
 class Plans:
     """The plans of one schema, in a bounded cache that drops what was not used lately.
 
-    A plan lives as long as its document: as long as a parser cache keeps it, else for one request.
+    A plan is kept as long as its document: as long as a parser cache keeps that, otherwise for one request.
     """
 
     def __init__(self, setting: Setting, *, max_bytes: int) -> None:
@@ -58,7 +58,7 @@ class Plans:
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
-        """Return the number of documents with plans; of freed ones until the next plan is asked for."""
+        """Return the number of documents with plans; freed documents count until the next call of `plan`."""
         return len(self._known)
 
     def planned(self, document: DocumentNode) -> Planned | None:

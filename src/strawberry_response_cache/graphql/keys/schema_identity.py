@@ -69,7 +69,7 @@ class SchemaIdentity:
     """Describes the fields of one schema; the text is the same in every process.
 
     Args:
-        most_results: How many objects a Relay connection of the schema has unless it says otherwise.
+        most_results: The most objects on a page of a Relay connection whose field sets no limit.
 
     Attributes:
         defaults: The default values that a resolver can change, with the state in which they were described.
@@ -87,7 +87,7 @@ class SchemaIdentity:
         return digest([self._field(rule) for rule in rules])
 
     def of_entity(self, kind: GraphQLObjectType, rule: TypeRule) -> str:
-        """Return a digest of a type of which a gateway asks for objects; not of its name."""
+        """Return a digest of what makes the objects of a type that a gateway asks for; the name is not in it."""
         made_of = [
             [name, str(field.type), *_resolver(field)] for name, field in kind.fields.items()
         ]
@@ -143,7 +143,7 @@ class SchemaIdentity:
         return known
 
     def _type(self, named: GraphQLNamedType) -> list[Any]:
-        """Describe an enum, a scalar, or an input type with those of its fields; what is of a type says its name."""
+        """Describe an enum, a scalar, or an input type with all types below it; the names are in the signatures."""
         known = self._types.get(named.name)
         if known is None:
             below: dict[str, list[Any] | None] = {}
@@ -159,7 +159,7 @@ class SchemaIdentity:
 
 
 def _type_alone(named: GraphQLNamedType) -> list[Any] | None:
-    """Describe what decides about a value of a type, apart from its name; None for an object's type."""
+    """Describe what decides the values of an enum, a scalar or an input type, apart from its name; None for others."""
     if is_enum_type(named):
         return [[name, describe(each.value)] for name, each in named.values.items()]
     if is_scalar_type(named):
@@ -200,7 +200,7 @@ def _resolver(graphql_field: GraphQLField) -> list[str]:
 
 
 def _default(field: object) -> list[str]:
-    """Describe the value that an object has for a field of its dataclass, unless the code that makes it gives another."""
+    """Describe the default or the default factory of a dataclass field; empty if it has neither."""
     found = (getattr(field, name, MISSING) for name in ("default", "default_factory"))
     return [describe(each) for each in found if each is not MISSING]
 
@@ -216,9 +216,9 @@ def _hidden_defaults(definition: object) -> list[list[str]]:
 
 
 def _methods(named: GraphQLNamedType) -> list[list[str]]:
-    """Describe the methods of a type that decide which of its objects stand in a response, and as what.
+    """Describe the methods of a type that decide which of its objects a response holds, and in which form.
 
-    What its resolvers read of an object, although the schema does not show it, is described as well.
+    The defaults of attributes that are not in the schema are described as well: resolvers may read them.
     """
     definition = definition_of(named)
     origin = getattr(definition, "origin", None)
@@ -235,7 +235,7 @@ def _is_connection(graphql_field: GraphQLField) -> bool:
 def _extensions(graphql_field: GraphQLField) -> list[Any]:
     """Describe the permission classes and trusted extensions around a field's resolver.
 
-    Of their attributes only those count that are exact or functions, and whose name has no underscore: others may differ
+    Of their attributes, only plain values and functions under names without an underscore count: others may differ
     between processes.
     """
     extensions = getattr(definition_of(graphql_field), "extensions", ())

@@ -84,7 +84,7 @@ class SelectionText:
         return self._print(self._parts(nodes, coerced))
 
     def of_entity(self, node: FieldNode, kind: GraphQLObjectType) -> Printed:
-        """Print what the field of a gateway selects of the objects of one type.
+        """Print what ``_entities`` selects of the objects of one type.
 
         Raises:
             UnkeyableError: If it selects something that does not exist.
@@ -96,7 +96,7 @@ class SelectionText:
         )
 
     def _print(self, parts: Iterable[str]) -> Printed:
-        """Return the digest of parts that are printed meanwhile, with the variables that they use."""
+        """Return the digest of parts, and the variables that are noted while the iterator prints them."""
         self._used = set()
         return Printed(digest([*parts]), frozenset(self._used))
 
@@ -150,7 +150,7 @@ class SelectionText:
     def _arguments(self, node: FieldNode, coerced: Mapping[str, Any]) -> str:
         """Print the field's arguments as coerced, or as written if a coerced value is not JSON.
 
-        A coerced value begins with its type and a space, as nothing that is written does.
+        A coerced value begins with its type and a space; nothing that is printed as written begins so.
         """
         written = {each.name.value: self._printed(each.value) for each in node.arguments or ()}
         # An argument that is not written has the schema's default, which is in the identity.

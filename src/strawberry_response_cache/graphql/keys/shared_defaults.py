@@ -18,7 +18,7 @@ from strawberry_response_cache.graphql.keys.value_state import FIXED, ValueState
 
 
 class SharedDefault:
-    """A default value, and its state when keys were first made of it.
+    """A default value, and its state when it first became part of a key.
 
     Args:
         holder: The argument, or the field of an input type.
@@ -49,11 +49,11 @@ class SharedDefaults:
         self._by_field: dict[str, tuple[SharedDefault, ...]] = {}
 
     def note(self, coordinate: str, field: GraphQLField) -> None:
-        """Note the defaults of a field when a key is first made of them."""
+        """Note the defaults of a field when they first become part of a key."""
         holders: list[GraphQLArgument | GraphQLInputField] = [*field.args.values()]
         seen: set[str] = set()
         found: list[SharedDefault] = []
-        for holder in holders:  # it grows
+        for holder in holders:  # the fields of input types are appended
             if type(holder.default_value) not in FIXED:
                 known = self._known.get(id(holder))
                 if known is None:

@@ -19,9 +19,9 @@ class Stems:
     """The stems of one plan, by what was sent for the variables that its selection uses.
 
     Args:
-        begin: The first part of its keys: everything in a deployed schema that decides what is stored, and what it
-            is called.
-        grow: Asks whether a stem may be remembered.
+        begin: The first part of its keys: everything in a deployed schema that decides what is stored, and the
+            plan's name, if it has one.
+        grow: Returns whether a stem may be remembered.
     """
 
     def __init__(self, begin: Sequence[str], grow: Grow) -> None:

@@ -46,7 +46,7 @@ _BY_IDENTITY: Final = (Enum, type, FunctionType, BuiltinFunctionType, ModuleType
 _ITEMS: Final[tuple[type[Any], ...]] = (list, tuple, set, frozenset, bytearray)
 _BUILT_IN: Final[frozenset[type]] = FIXED | frozenset(_ITEMS) | {dict, OrderedDict, defaultdict}
 _POINTER: Final = calcsize("P")
-"""How many bytes of an object what holds its attributes takes, or who knows of it weakly."""
+"""The bytes that an object needs for its ``__dict__``, and for its weak references."""
 _DIGEST: Final = 20
 _EVERY_TIME_ALIKE: Final = 2
 """The version of `marshal` that writes equal values alike, however often they are referred to."""
@@ -59,7 +59,7 @@ class ValueState(NamedTuple):
 
     Attributes:
         content: What the value holds.
-        size: About how many bytes were read to tell.
+        size: How much was read: bytes if `marshal` can write the value, otherwise parts.
     """
 
     content: object
@@ -108,7 +108,7 @@ class _Reading:
     """Reads one value, without calling any code of its type.
 
     Attributes:
-        size: How much was read.
+        size: How many parts were read.
     """
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class _Reading:
 
 
 def _hides_content(base: type) -> bool:
-    """Whether objects of a class hold more than its attributes: it is written in C, or in Rust for example."""
+    """Whether objects of a class hold more than their attributes, as they may if it is written in C or Rust."""
     names = vars(base)
     if "__slots__" in names:  # it is written in Python, and its slots are attributes
         return False
