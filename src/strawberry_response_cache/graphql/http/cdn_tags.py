@@ -1,4 +1,4 @@
-"""Tags of responses for the caches in front of a server, and the names under which these are purged."""
+"""Tags of responses for the caches in front of a server, and the names under which these caches purge."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -18,7 +18,7 @@ from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
 from strawberry_response_cache.core._keys import tag_digests
 
 SEPARATORS: Final = {"Cache-Tag": ",", "Surrogate-Key": " ", "xkey": " ", "Cache-Groups": ", "}
-"""The headers, and what stands between their tags."""
+"""The headers that hold tags, each with the separator of its tags."""
 _GROUPS: Final = "Cache-Groups"
 _EVERYTHING: Final = "~"
 """The name that each response of a tenant carries."""
@@ -26,7 +26,7 @@ _NAME: Final = re.compile(r"[!#-+\--~]+")
 """Printable ASCII without spaces, commas and double quotes: what no header takes for a delimiter."""
 _LONGEST_NAME: Final = 1024
 _LONGEST_HEADER: Final = 8_000
-"""Bytes of a header, and of what is stored with an entry."""
+"""The most bytes of a header with tags, and of the tags that are stored with an entry."""
 _MOST_DIGESTS: Final = 100
 _MOST_GROUPS: Final = 32
 _GROUP_BYTES: Final = 16
@@ -35,8 +35,8 @@ _GROUP_BYTES: Final = 16
 def packed(tags: Iterable[str], only_digests: AbstractSet[str] = frozenset()) -> tuple[str, int]:
     """Return tags as they are stored with an entry, the coarsest first, and how many do not fit.
 
-    A tag that no header can hold is told as its digest. If something does not fit, every invalidation reaches the
-    response.
+    A tag that no header can hold is replaced with its digest. If tags do not fit, ``*`` is among the others: every
+    invalidation purges it.
 
     Args:
         tags: The tags of a response, hidden ones included.
@@ -81,7 +81,7 @@ def _is_sendable(name: str) -> bool:
 
 
 def _of_digest(digest: str) -> str:
-    """Return what a tag is called of which only the digest is known."""
+    """Return the name of a tag of which only the digest is known."""
     return f"#{digest}"
 
 
@@ -94,7 +94,7 @@ def unpacked(text: str) -> tuple[str, ...]:
 
 
 def names_outside(tags: Iterable[str], *, tenant: str, prefix: str) -> tuple[str, ...]:
-    """Return what tags are called outside: with a prefix, and apart for each tenant."""
+    """Return the names of tags for caches in front: each begins with the prefix, and with the tenant if it has one."""
     before = f"{prefix}{tenant}-" if tenant else prefix
     return tuple(f"{before}{tag}" for tag in tags)
 
@@ -116,7 +116,7 @@ def purge_names(tags: InvalidatedTags, *, prefix: str = "") -> list[str]:
     Use it in ``on_invalidate``, for responses with the headers of ``cdn_tags`` of the extension.
 
     Args:
-        tags: What ``on_invalidate`` is told.
+        tags: What ``on_invalidate`` receives.
         prefix: The ``tag_prefix`` of the extension. Empty by default.
 
     Returns:
@@ -142,7 +142,7 @@ def purge_names(tags: InvalidatedTags, *, prefix: str = "") -> list[str]:
 
 
 def _names_of_digests(tags: Iterable[str]) -> Iterable[str]:
-    """Return what tags are called where only their digests are known."""
+    """Return the names that tags have where only their digests are known."""
     hidden = (whole_family(each[:-2]) for each in tags if each.endswith(":*"))
     return map(_of_digest, tag_digests((*with_families(tags), *hidden)))
 
@@ -156,8 +156,8 @@ def tag_headers(names: Sequence[str], headers: Collection[str]) -> dict[str, str
     """Return the headers that hold the names of a response.
 
     Args:
-        names: The names, as `names_of_response` returns them. If some do not fit, there is the name that every
-            invalidation purges in their place.
+        names: The names, as `names_of_response` returns them. If some do not fit, the header has the name that every
+            invalidation purges.
         headers: Names of headers, see `SEPARATORS`.
 
     Example:
@@ -195,7 +195,7 @@ def invalidated_groups(names: Iterable[str], everything: Iterable[str]) -> str:
 
     Args:
         names: As `purge_names` returns them.
-        everything: The names of all responses, which stand for more names than such a header holds.
+        everything: The names of all responses, which are sent if there are more names than such a header holds.
     """
     each = [*dict.fromkeys(names)]
     return SEPARATORS[_GROUPS].join(map(_group, each if len(each) <= _MOST_GROUPS else everything))

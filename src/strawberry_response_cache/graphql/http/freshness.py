@@ -1,4 +1,4 @@
-"""What the cache knows of a response that others may store too."""
+"""How long, and by whom, a response may be reused that browsers and CDNs may store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ class Freshness:
         stale: Seconds after that, in which it may be served while it is refreshed.
         age: Seconds since it was stored.
         is_shortened: Whether it is fresh for less than its annotations say.
-        is_shared: Whether everybody gets this response whose request headers do not tell another tenant or
+        is_shared: Whether everybody gets this response, unless the request headers select another tenant or
             varied value.
         validator: A digest of its key and data; empty if there is none.
-        tags: The names of its tags for caches in front, the coarsest first; empty if they are not told.
-        entity_tags: Those of each object of ``_entities``; None for another response.
+        tags: The names of its tags for caches in front, the coarsest first; empty if they are not sent.
+        entity_tags: The names of the tags of each object of ``_entities``; None for another response.
     """
 
     lifetime: float
@@ -31,10 +31,10 @@ class Freshness:
 
 
 def strictest(parts: Sequence[Freshness | None]) -> Freshness | None:
-    """Return what holds for a response made of several; None if one must not be stored.
+    """Return the freshness of a response that is made of parts: the strictest; None if a part must not be stored.
 
     Args:
-        parts: What holds for each.
+        parts: The freshness of each part; None for one that must not be stored.
 
     Example:
         >>> old = Freshness(lifetime=60, stale=0, age=50, is_shared=True)

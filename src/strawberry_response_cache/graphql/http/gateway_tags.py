@@ -15,7 +15,7 @@ EXTENSION: Final = "apolloCacheTags"
 _OF_ENTITIES: Final = "apolloEntityCacheTags"
 _ALL: Final = "="
 _LONGEST: Final = 8_000
-"""Bytes that are stored with an entry."""
+"""The most bytes of this that are stored with an entry."""
 
 
 def packed_entities(
@@ -23,15 +23,16 @@ def packed_entities(
 ) -> str:
     """Return which tags each object of ``_entities`` has, as it is stored with an entry.
 
-    An object has each tag of the answer, except those of objects that stand only below others.
+    An object has each tag of the answer, except the tags of objects that are only below other items.
 
     Args:
         tags: The tags of the answer.
         data: Its data.
-        by_item: The tags of the objects that stand below one item only, by its number.
+        by_item: The tags of the objects that are below one item only, by the index of the item.
 
     Returns:
-        The numbers of the tags; empty for an answer that is not one of entities, or has too many.
+        For each object, the indexes of its tags. If that is too long, ``=`` and one digit for each object: 1 for
+        all tags, 0 for null. Empty if that is too long as well, or if the answer is not one of entities.
 
     Example:
         >>> data = {"_entities": [{"name": "a"}, None, {"name": "b"}]}
@@ -62,7 +63,7 @@ def unpacked_entities(text: str, tags: Sequence[str]) -> tuple[tuple[str, ...], 
 
     Args:
         text: As `packed_entities` returns it.
-        tags: The same tags, by what they are called outside.
+        tags: The names of the same tags, in the same order; see `names_outside`.
 
     Example:
         >>> unpacked_entities("0.1||0.2", ["Book", "Book:1", "Book:2"])
@@ -82,11 +83,11 @@ def unpacked_entities(text: str, tags: Sequence[str]) -> tuple[tuple[str, ...], 
 def as_extensions(
     names: Sequence[str], entities: Sequence[Sequence[str]] | None
 ) -> dict[str, object]:
-    """Return the members of ``extensions`` that tell a gateway the names of an answer's tags.
+    """Return the member of ``extensions`` that gives a gateway the names of an answer's tags.
 
     Args:
         names: The names of the answer.
-        entities: Those of each object of ``_entities``; None for another answer.
+        entities: The names of each object of ``_entities``; None for another answer.
     """
     if entities is None:
         return {EXTENSION: list(names)}

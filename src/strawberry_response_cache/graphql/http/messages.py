@@ -1,4 +1,4 @@
-"""The context, request and response objects of frameworks: they are read and written alike."""
+"""Reads and writes the context, request and response objects of all frameworks."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -9,7 +9,7 @@ from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql.http.cdn_tags import SEPARATORS
 
 BETWEEN: Final = {name.lower(): separator for name, separator in SEPARATORS.items()}
-"""What stands between the values of a header, by lower-case names; for others it is a comma with a space."""
+"""The separator of the values of a header, by lower-case name; for other headers it is a comma with a space."""
 OF_FRESHNESS: Final = ("age", "expires", "pragma")
 """Headers beside ``Cache-Control`` by which an application says how long its response may be reused."""
 _NAMES: Final = (
@@ -19,7 +19,7 @@ _NAMES: Final = (
 )
 _OK: Final = 200
 STATUS: Final = ":status"
-"""Stands among the headers of a response that has not the status of an answer."""
+"""The name, among the headers of a response, of its status if that is not 200."""
 LIMITS: Final = ("set-cookie", STATUS)
 """A response with one of these must not be stored."""
 _OF_CACHES: Final = frozenset({*_NAMES, *(name.encode() for name in _NAMES)})
@@ -55,7 +55,7 @@ def _value_of_header(message: Any, name: str) -> str | None:  # noqa: ANN401 - o
 
 
 def _spelled(headers: Any, name: str) -> Any:  # noqa: ANN401 - of any framework
-    """Return the name as it is spelled in a dict, in which case counts; None if it is not there, or for no dict."""
+    """Return the name as a dict of headers spells it; None if it is not in the dict, or the headers are no dict."""
     if not isinstance(headers, dict):
         return None
     wanted = name.lower()
@@ -65,7 +65,7 @@ def _spelled(headers: Any, name: str) -> Any:  # noqa: ANN401 - of any framework
 def written_in(response: object) -> dict[str, str]:
     """Return the headers of a response that concern caches, by lower-case names, read at once.
 
-    ``set-cookie`` is among them if the response sets a cookie, or cannot be read; `STATUS` is, if it is not that of an answer.
+    ``set-cookie`` is among them if the response sets a cookie, or cannot be read; `STATUS` if its status is not 200.
     """
     found = called(_written_in, response)
     return {"set-cookie": ""} if type(found) is Raised else found
@@ -110,7 +110,7 @@ class Lines:
 
     @cached_property
     def raw(self) -> dict[bytes, bytes | None]:
-        """Their values by name, both as bytes; None removes a header."""
+        """The values by name, both as bytes; None removes a header."""
         return {
             name.encode(): None if value is None else value.encode("latin-1")
             for name, value in self.values.items()
@@ -118,12 +118,12 @@ class Lines:
 
     @cached_property
     def added(self) -> list[tuple[bytes, bytes]]:
-        """Those that have a value, as ASGI has them."""
+        """The names and values of the headers to set, as bytes, in the form of ASGI."""
         return [(name, value) for name, value in self.raw.items() if value is not None]
 
     @cached_property
     def spelled(self) -> list[tuple[str, str]]:
-        """Those that have a value, by names as they are usually written."""
+        """The names, as they are usually written, and values of the headers to set."""
         return [
             (_WRITTEN.get(name, name), value)
             for name, value in self.values.items()
@@ -132,12 +132,12 @@ class Lines:
 
 
 def set_headers(response: object, lines: Lines, *, replaces: bool = True) -> None:
-    """Set headers of a response, if that is possible.
+    """Set headers of a response; ignore an error that it raises.
 
     Args:
         response: A framework's response.
         lines: The headers.
-        replaces: Whether the response may have some of them.
+        replaces: Whether the response may already have some of them, which are to be replaced.
     """
     called(_set_headers, response, lines, replaces)
 
@@ -184,7 +184,7 @@ def has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
 
 
 def set_status(response: object, status: int) -> None:
-    """Set the status of a response, if it has one."""
+    """Set the status of a response; ignore an error that it raises."""
     called(_set_status, response, status)
 
 

@@ -20,7 +20,7 @@ from strawberry_response_cache.graphql.http.rules import (
 from strawberry_response_cache.graphql.http.session_cookies import changes_session
 
 _PENDING: Final = "No-Store"
-"""Directives are read in any case. What a resolver sets is told from this, and is then left as it is."""
+"""The spelling, which caches ignore, tells it from the ``no-store`` of a resolver, which is left as it is."""
 _MOST_OTHERS: Final = 256
 _MOST_KEPT: Final = 1024
 """How many combinations of headers are remembered."""
@@ -34,13 +34,14 @@ class ResponseHeaders:
     Until all have ended nobody may store it.
 
     Attributes:
-        status: The status that the response gets; None for its own.
-        is_sent: Whether the response is sent; what has the same object in its context later belongs to another.
+        status: The status to set on the response; None to leave it as it is.
+        is_sent: Whether the response is sent. An operation that has the same object in its context afterwards belongs
+            to another response.
         invalidated: The names of what mutations invalidated, for ``Cache-Group-Invalidation``.
         written: The values that were written to the framework's response, by lower-case names; None for a header that
             was removed.
         theirs: What the application has set in headers to which this package appends, by lower-case names.
-        owner: The identity of the framework's response; a copy of it is another one.
+        owner: The ``id()`` of the framework's response, which a copy of the response does not have.
     """
 
     # What most responses do not change is of the class: each hit makes one.
@@ -74,7 +75,7 @@ class ResponseHeaders:
 
         Args:
             freshness: What is known of its answer; None if nobody may store it.
-            status: What the cache did, as `cache_status` says it; None if that is not told.
+            status: What the cache did, as `cache_status` returns it; None if the header is not sent.
             count: How many have ended.
         """
         is_first = self._ended == 0
@@ -83,11 +84,11 @@ class ResponseHeaders:
         self._cache_status = self._cache_status or status
 
     def tell(self, later: "ResponseHeaders") -> None:
-        """Pass on what is known so far to another object for the same response.
+        """Copy what is known so far to another object for the same response, which replaces this one.
 
         Args:
-            later: The headers that replace these. An operation that has not ended by now never ends there, so the
-                response is not stored.
+            later: The other object. An operation that has not ended by now never ends there, so the response is
+                not stored.
         """
         later.begin(self._begun)
         if self._ended:
@@ -100,7 +101,7 @@ class ResponseHeaders:
         """Note what a mutation invalidated.
 
         Args:
-            names: The names of that.
+            names: The names under which a CDN purges it.
             everything: The names of all responses of its tenant.
         """
         self.invalidated += tuple(names)
@@ -114,7 +115,8 @@ class ResponseHeaders:
     def write(self, response: object, request: object, *, is_sent: bool = False) -> None:
         """Write the headers to a framework's response.
 
-        A ``Cache-Control`` of the application is left as it is. ``Vary``, and what tells tags, is appended to.
+        A ``Cache-Control`` of the application is left as it is. The values of ``Vary`` and of the headers
+        with tags are appended to those of the application.
 
         Args:
             response: The response.
@@ -169,10 +171,10 @@ class ResponseHeaders:
         return _lines_of(options, vary, lasts, freshness.is_shortened, is_public), is_public
 
     def _is_limited(self, present: Mapping[str, str]) -> bool:
-        """Whether the response must not be stored, although its answer may be.
+        """Whether the response must not be stored, although its data may be.
 
-        The response sets a cookie, has not the status of an answer, or the application itself says in other headers how long it
-        may be reused: a ``Cache-Control`` would outweigh them.
+        It sets a cookie, its status is not 200, or the application says in other headers how long it may be reused,
+        which a ``Cache-Control`` would override.
         """
         return any(name in present for name in messages.LIMITS) or any(
             self._is_of_application(name, present) for name in messages.OF_FRESHNESS
@@ -183,7 +185,7 @@ class ResponseHeaders:
         return name in present and present[name] != self.written.get(name)
 
     def _tag_lines(self, present: Mapping[str, str], *, is_public: bool) -> dict[str, str | None]:
-        """Return what tells the tags of a public response; None removes what was written before."""
+        """Return the headers with the tags of a public response; None removes one that was written before."""
         names, freshness = self._options.tag_headers, self.freshness
         ours: Mapping[str, str] = {}
         if is_public and freshness is not None and freshness.tags:
@@ -202,7 +204,7 @@ class ResponseHeaders:
         """Return the headers of a stream, which must not be stored.
 
         Args:
-            headers: Those that it has otherwise.
+            headers: The headers that it has so far.
         """
         lower = {name.lower(): value for name, value in headers.items()}
         vary = vary_with(lower.get("vary", ""), self._options.names)
@@ -241,7 +243,7 @@ def _lines_of(
     is_shortened: bool,  # noqa: FBT001 - a cache takes positions faster
     is_public: bool,  # noqa: FBT001 - as above
 ) -> messages.Lines:
-    """Return the headers of a response that may be stored, by all that they differ in."""
+    """Return the headers of a response that may be stored; they depend on nothing but these arguments."""
     lifetime, stale, age = lasts
     freshness = Freshness(
         lifetime=lifetime, stale=stale, age=age, is_shared=is_public, is_shortened=is_shortened
@@ -252,13 +254,13 @@ def _lines_of(
 
 
 def _is_unsafe(request: object) -> bool:
-    """Whether a request may have changed something, as far as its method is known (RFC 9875, section 3)."""
+    """Whether a request is a POST, or its method is not known: it may have changed data (RFC 9875, section 3)."""
     method = called(getattr, request, "method", None)
     return not isinstance(method, str) or method == HTTPMethod.POST
 
 
 def _asker(request: Any) -> str:  # noqa: ANN401 - of any framework
-    """Return who asks: ``known`` with credentials, ``gets a cookie`` for a session that changes now, else ``anybody``."""
+    """Return ``known`` for a request with credentials, ``gets a cookie`` if its session changes, else ``anybody``."""
     if (
         type(request).__name__ == "LocalProxy"
     ):  # Flask's and Quart's; each look through it takes long
@@ -271,7 +273,7 @@ def _asker(request: Any) -> str:  # noqa: ANN401 - of any framework
 _ATTRIBUTE: Final = "_strawberry_response_cache"
 """Where a response keeps its headers. A batch shares its response among operations."""
 _of_others: Final[OrderedDict[int, tuple[object, ResponseHeaders]]] = OrderedDict()
-"""The headers of responses without attributes of others, such as Litestar's and Sanic's."""
+"""The headers of responses that take no attribute, such as Litestar's and Sanic's; the most recent ones."""
 
 
 def headers_of(response: object, options: HeaderOptions) -> ResponseHeaders:
@@ -287,7 +289,7 @@ def headers_of(response: object, options: HeaderOptions) -> ResponseHeaders:
 def share_headers(response: object, headers: ResponseHeaders) -> None:
     """Let all operations that find a framework's response in their contexts share headers.
 
-    A view makes the response to send from this one, so what was written to this one may not weaken the headers.
+    A view makes the response to send from this one. So the headers also tell what was written to this one.
 
     Args:
         response: The response in the context of an operation.
@@ -310,7 +312,7 @@ def _keep(response: object, headers: ResponseHeaders) -> None:
 
 
 def known_headers_of(response: object) -> ResponseHeaders | None:
-    """Return the headers of a framework's response; None if none were written to it."""
+    """Return the headers that are kept for a framework's response; None if there are none."""
     known = called(getattr, response, _ATTRIBUTE, None)
     if type(known) is ResponseHeaders and known.owner == id(response):
         return known

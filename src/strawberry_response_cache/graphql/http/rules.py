@@ -12,7 +12,7 @@ from strawberry_response_cache.graphql.http.gateway_tags import EXTENSION
 NO_STORE: Final = "no-store"
 _NAME: Final = "strawberry-response-cache"
 _ALWAYS: Final = ("Accept",)
-"""GET with another ``Accept`` is answered by the page of GraphiQL."""
+"""A GET with another ``Accept`` gets the GraphiQL page."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)  # each extension makes one
@@ -20,11 +20,11 @@ class HeaderOptions:
     """What the extension was told about headers; see `ResponseCacheExtension`.
 
     Attributes:
-        vary: The request headers that tell ``tenant`` and the varied values, by their names.
+        vary: The request headers on which ``tenant`` and each varied value depend, by the name of that value.
         s_maxage: Seconds for which shared caches may store a public response; None for as long as browsers.
         cache_status: Whether ``Cache-Status`` is sent.
-        cdn_tags: Where caches in front are told the tags of responses.
-        tag_prefix: What stands before each tag there.
+        cdn_tags: The headers, and the member of ``extensions``, that hold the tags of responses.
+        tag_prefix: The prefix of each tag in them.
     """
 
     vary: Mapping[str, tuple[str, ...]]
@@ -41,16 +41,16 @@ class HeaderOptions:
 
     @cached_property
     def tag_headers(self) -> tuple[str, ...]:
-        """The headers that tell the tags of public responses."""
+        """The headers that hold the tags of public responses."""
         return tuple(each for each in self.cdn_tags if each != EXTENSION)
 
     @cached_property
     def tells_gateways(self) -> bool:
-        """Whether ``extensions`` tell the tags of a response."""
+        """Whether ``extensions`` of a response hold its tags, for gateways."""
         return EXTENSION in self.cdn_tags
 
     def tells(self, names: AbstractSet[str]) -> bool:
-        """Whether request headers tell all of these: ``tenant``, and names of varied values."""
+        """Whether each of these, ``tenant`` or the name of a varied value, depends only on known request headers."""
         return names <= self.vary.keys()
 
 
@@ -59,7 +59,8 @@ def cache_control_header(freshness: Freshness, options: HeaderOptions, *, is_pub
 
     ``max-age`` is the whole lifetime (RFC 9111, section 5.2.2.1), because ``Age`` says how much of it is over
     (section 4.2.3). ``public`` and ``s-maxage`` allow shared caches to store it (sections 5.2.2.9 and
-    5.2.2.10), for no longer than browsers where a resolver, a part or ``negative_ttl`` shortened its life. ``stale-while-revalidate`` is that of RFC 5861, section 3.
+    5.2.2.10), for no longer than browsers where a resolver, a part or ``negative_ttl`` shortened its life.
+    ``stale-while-revalidate`` is that of RFC 5861, section 3.
 
     Args:
         freshness: What is known of the response.
@@ -69,9 +70,9 @@ def cache_control_header(freshness: Freshness, options: HeaderOptions, *, is_pub
     Example:
         >>> options = HeaderOptions(vary={}, s_maxage=600)
         >>> known = Freshness(lifetime=60.5, stale=30, age=7, is_shared=True)
-        >>> cache_control(known, options, is_public=True)
+        >>> cache_control_header(known, options, is_public=True)
         'public, max-age=60, s-maxage=600, stale-while-revalidate=30'
-        >>> cache_control(known, options, is_public=False)
+        >>> cache_control_header(known, options, is_public=False)
         'private, max-age=60, stale-while-revalidate=30'
     """
     directives = ["public" if is_public else "private", f"max-age={int(freshness.lifetime)}"]
@@ -112,7 +113,7 @@ def cache_status(
         ttl: Seconds for which the answer stays fresh, negative for a stale one; None if it is not known.
         reason: Why it was not stored or read; None if it was.
         is_stored: Whether the answer was stored.
-        is_collapsed: Whether it is that of another request, which was being executed.
+        is_collapsed: Whether it is the answer that a concurrent request executed.
 
     Example:
         >>> cache_status("hit", ttl=30, reason=None, is_stored=False, is_collapsed=False)

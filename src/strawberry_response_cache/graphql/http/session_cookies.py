@@ -9,16 +9,16 @@ _WITH_GLOBALS: Final = ("flask.globals", "quart.globals")
 
 
 def sends_session_cookie(request: object) -> bool:
-    """Whether a cookie follows for a request, as far as the sessions of frameworks tell.
+    """Whether a framework will set a session cookie on the response to a request; False if it cannot be read.
 
-    These are Starlette's, FastAPI's, Litestar's, Django's with its CSRF token, those of Channels, Flask's,
-    Quart's and aiohttp_session's.
+    These sessions are known: Starlette's, FastAPI's, Litestar's, Django's with its CSRF token, those of Channels,
+    Flask's, Quart's and aiohttp_session's.
     """
     return called(changes_session, request) is True
 
 
 def changes_session(request: Any) -> bool:  # noqa: ANN401 - of any framework
-    """Whether a cookie follows for a request, as `sends_session_cookie` does; a request may raise."""
+    """Whether a framework will set a session cookie on the response; raises what the request raises when read."""
     sessions = []
     meta = getattr(request, "META", None)
     if meta is not None and isinstance(
