@@ -134,7 +134,7 @@ class Memory:
         return self._log.ticket()
 
     def keep(self, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
-        """Keep an entry from Redis, unless it is too large, was invalidated since the ticket, or a message may be missing.
+        """Keep an entry from Redis, unless it is too large, was invalidated since the ticket, or messages may be lost.
 
         To make room, the least recently used entries are dropped.
         """

@@ -68,7 +68,7 @@ class Tenant:
 
     def note_unfit_part(self) -> None:
         """Prevent storing of the values whose generators the current code runs in."""
-        if leading.get():  # the keys take longer than to ask
+        if leading.get():  # making the keys takes longer than this check
             note_unfit_part(self.keyspace.keys(()))
 
     @property

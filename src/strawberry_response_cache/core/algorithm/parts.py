@@ -55,7 +55,7 @@ def unfit_part(keys: EntryKeys) -> Part:
 
 
 class Parts:
-    """The parts of one run of a generator; any of its tasks and threads may add to it."""
+    """The parts of one generation; any of its tasks and threads may add to them."""
 
     __slots__ = ("_is_over", "_noted")
 
@@ -69,12 +69,12 @@ class Parts:
             self._noted.append((part, time.monotonic()))
 
     def end(self) -> None:
-        """Drop the parts and ignore further ones: the run has ended, although tasks that it started may still run."""
+        """Drop the parts and ignore further ones: the generation has ended, but tasks that it started may still run."""
         self._is_over = True
         self._noted = []
 
     def add_all(self, others: "Parts") -> None:
-        """Note the parts of another run, which may have become parts of this one."""
+        """Note the parts of another generation, which may have become parts of this one."""
         self._noted += others._noted  # noqa: SLF001 - of its own class
 
     @property

@@ -71,7 +71,7 @@ def _obtain(call: Call[T], watch: LeaseWatch) -> Flow[T]:  # noqa: C901, PLR0912
             case Held() if alone:
                 return (yield from generate_alone(call, CacheDetail.UNCACHEABLE))
             case Held() if call.flights.is_open(call.keys.entry):
-                continue  # it is a caller of this process
+                continue  # a caller of this process has the lease: join it
             case Held() if call.left() == 0:
                 watch.end()  # callers that wait on this watch must not wait for the generator too
                 return (yield from generate_alone(call, CacheDetail.WAITED_OUT))

@@ -71,7 +71,7 @@ def record_value(
             (keys, _folded(call, each, flight, lease, seconds, apart=answer.apart))
             for keys, each in answer.beside
         ]
-        # Each has the parts of the whole run, and so the same clock.
+        # Each has the parts of the whole generation, and so the same clock.
         beside = tuple((keys, each[0]) for keys, each in found if each is not None)
         clock = next((each[1] for _, each in found if each is not None), None)
         return Recorded(instead, clock, instead, beside, refused=answer)
@@ -95,7 +95,7 @@ def _folded(
     *,
     apart: frozenset[str] = frozenset(),
 ) -> tuple[ValueRecording, int | None] | None:
-    """Return a recording with its cost, its shortened ttl and the parts of the run, and its clock.
+    """Return a recording with its cost, its shortened ttl and the parts of the generation, and its clock.
 
     Return None if a part keeps it from being stored.
     """
@@ -132,7 +132,7 @@ def commit(call: Call[T], flight: Flight, lease: Lease, value: T, recorded: Reco
     whole, refused = recorded.recording, recorded.refused
     if refused is not None:
         call.note_unfit_part()
-    else:  # also if the server refused it or the outcome is unknown: the same will refuse the whole
+    else:  # also if the commit was refused or may be: for the same reason the whole will be refused
         keys = recorded.beside[0][0] if recorded.beside else None
         call.note_part(whole, lease.epoch, landed.clock, whole.ttl_ms, keys=keys)
     if isinstance(committed, Unavailable):

@@ -96,7 +96,7 @@ class AsyncDriver:
 
     Args:
         transport: Sends the effects.
-        settings: The numbers that a driver uses.
+        settings: The settings, counters and callbacks of the cache.
 
     Attributes:
         flights: The running generations.
@@ -179,7 +179,7 @@ class AsyncDriver:
         if positions := many.asking(ON_THE_STORE):
             effects = [cast("Effect[Any]", many.requests[at]) for at in positions]
             lookups = [effect for effect in effects if isinstance(effect, Lookup)]
-            # One lookup is measured by itself.
+            # A single lookup is measured where it is sent.
             together = Pipelined(self._settings, subject, lookups) if len(lookups) > 1 else None
             answers = [
                 self._begin(
@@ -256,7 +256,7 @@ class AsyncDriver:
         subject: Subject,
         together: Pipelined | None = None,
     ) -> "asyncio.Future[R]":
-        """Perform an effect of a flow; its caller waits for the answer or is cancelled."""
+        """Begin an effect, and return its future result. If that is cancelled, the flow still gets the result."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
 
         def resume(result: R) -> None:
@@ -356,14 +356,14 @@ class AsyncDriver:
         self._hold(task)
         return True
 
-    # -- Runs that are of no use any more --------------------------------------------------------------
+    # -- Generations whose values will be refused -------------------------------------------------------
 
     def _outdate(self, table: str, tags: AbstractSet[str] | None, clock: int | None) -> None:
         """Seal the flights that a reported invalidation outdates."""
         self.give_back(self.flights.seal_outdated(table, tags, clock))
 
     def give_back(self, outdated: Iterable[Generation]) -> None:
-        """Release the leases of runs whose values will be refused, so that no caller waits for them."""
+        """Release the leases of generations whose values will be refused, so that no caller waits for them."""
         for run in outdated:
             self._housekeeping.ask(Release(run.keys, run.lease))
 

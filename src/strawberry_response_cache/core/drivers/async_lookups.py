@@ -116,7 +116,7 @@ class SharedLookups:
             self._send(batch, keys.tags)
 
     def find(self, lookup: Lookup, subject: Subject) -> "asyncio.Future[LookupAnswer]":
-        """Look up outside of any flow, without a lease.
+        """Look up outside of any flow, without a lease, and return the future answer.
 
         Args:
             lookup: A lookup that requests no lease.
@@ -168,7 +168,7 @@ class SharedLookups:
         def end_batch(answers: list[Any]) -> None:
             if self._batches.get(slot) is batch:
                 del self._batches[slot]
-            batch.ask = _CLOSED  # its own holds this function, and the two the bytes of the entries
+            batch.ask = _CLOSED  # else the ask and this function keep each other, and the entries' bytes, alive
             if batch.effect.large is None:
                 self._tell(batch, answers)
             else:
@@ -179,7 +179,7 @@ class SharedLookups:
             batch.ask = ask or _CLOSED
 
     def _tell(self, batch: _LookupBatch, answers: list[Any]) -> None:
-        """Tell each caller the answer to its lookup; an error of one does not affect the others."""
+        """Tell each caller the answer to its lookup, and count the lookups; an error of one caller affects no other."""
         settings, raised = self._settings, None
         failures: list[Unavailable | NoLease] = []
         for callers, answer in zip(batch.callers, answers, strict=True):

@@ -194,7 +194,7 @@ class LeaseTries:
     """The tries to release one lease, with growing pauses, for as long as it may live.
 
     If the lookup may still be on its way, the lease may be granted after the first try. Then the tries continue
-    while the server stalls, and their time starts again with its first answer.
+    while the server stalls, and for another life of the lease after its first answer.
 
     Args:
         effect: What is tried; a renewal is tried once, since another follows.

@@ -94,7 +94,7 @@ def _count(
 
 
 class Loading:
-    """Measures a load: a run of what was not cached. A cancelled load is not counted."""
+    """Measures a load: what runs because its value was not cached. A cancelled load is not counted."""
 
     __slots__ = ("_began", "_settings", "_subject")
 

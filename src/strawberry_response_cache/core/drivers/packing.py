@@ -10,16 +10,17 @@ from strawberry_response_cache.core.protocol import Commit, Lookups
 R = TypeVar("R")
 
 LARGE: Final = 512 * 1024
-"""Bytes that take about 5 ms to compress. Handing them to a thread takes 0.05 to 0.25 ms of the event loop."""
+"""The most bytes that are compressed in the event loop, in about 5 ms. Handing them to a thread takes 0.05 to
+0.25 ms."""
 
 AT_ONCE: Final = 256 * 1024
-"""Compressed bytes that take about 2 ms to unpack, as JSON of 600 kB that is packed to them does."""
+"""The most compressed bytes that are unpacked in the event loop, in about 2 ms: those of 600 kB of JSON."""
 
 
 class Packing:
     """The entries of one event loop that are compressed or unpacked.
 
-    The thread is its own. Those of the event loop may all be taken by resolvers.
+    It has a thread of its own, because resolvers may use all threads of the event loop's executor.
     """
 
     def __init__(self) -> None:

@@ -312,14 +312,14 @@ class SyncDriver:
             return False
         return True
 
-    # -- Runs that are of no use any more --------------------------------------------------------------
+    # -- Generations whose values will be refused -------------------------------------------------------
 
     def _outdate(self, table: str, tags: AbstractSet[str] | None, clock: int | None) -> None:
         """Seal the flights that a reported invalidation outdates."""
         self.give_back(self.flights.seal_outdated(table, tags, clock))
 
     def give_back(self, outdated: Iterable[Generation]) -> None:
-        """Release the leases of runs whose values will be refused, so that no caller waits for them."""
+        """Release the leases of generations whose values will be refused, so that no caller waits for them."""
         for run in outdated:
             self._housekeeping.ask(Release(run.keys, run.lease))
 

@@ -73,7 +73,7 @@ class Commit(Effect[Committed]):
         tags = recording.tags
         if (
             lease_word == "absent"
-        ):  # a forget of its key leaves the lease of the operation, so its own tag tells of it
+        ):  # a forget of this key does not delete the operation's lease, so check the own tag too
             own, tags = (keys.lease,), (*tags, keys.own_tag)
         # The token is the write id, because a lease stores at most once.
         entry = encode(

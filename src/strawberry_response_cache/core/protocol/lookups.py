@@ -212,7 +212,7 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
 
     @property
     def wish(self) -> str:
-        """The script's argument: a very short lease, for which no caller waits, starts the epoch."""
+        """The script's argument. With ``begin``, it asks for a lease of 1 ms, because a new lease starts an epoch."""
         return f"{self.token} 1 0 - - 0" if self.begin else ""
 
     def calls(self) -> Sequence[StoreCall]:

@@ -91,7 +91,7 @@ class Sizes(Effect["list[int] | Unavailable"]):
         return [*sizes, *fields, *(("HMGET", (), (key, *_BESIDE_TAGS)) for key in self.tables)]
 
     def interpret(self, replies: Sequence[Any]) -> "list[int] | Unavailable":
-        """Return the bytes of each key, then the number of invalidated tags in each table; 0 for a lost key."""
+        """Return the bytes of each key, then the number of invalidated tags in each table; 0 if it is gone."""
         numbers = []
         for reply in replies:
             # A key that has moved to another node of a cluster counts there.
