@@ -27,8 +27,8 @@ class NoTextError(Exception):
 def text(value: object) -> str:
     """Return the text of a value; no other value has the same text.
 
-    It accepts None, booleans, numbers, strings, bytes, `Decimal`, `UUID`, dates, datetimes and timedeltas, times without a zone, members of
-    an `Enum`, and lists, tuples and dicts with string keys of these; and lazy objects for
+    It accepts None, booleans, numbers, strings, bytes, `Decimal`, `UUID`, dates, datetimes, timedeltas, times without
+    a zone and members of an `Enum`; lists, tuples and dicts with string keys of these; and lazy objects for
     a string, an int, a boolean, None or a `UUID`. The order of a dict's keys does not count, as for ``==``.
 
     Raises:
@@ -43,7 +43,7 @@ def text(value: object) -> str:
 
 
 class _Printing:
-    """Prints one value, and counts what it prints: a few lists within each other can refer to millions."""
+    """Turns one value into text, and counts its containers: a few lists can contain each other millions of times."""
 
     def __init__(self) -> None:
         self._left = _MOST_CONTAINERS

@@ -35,7 +35,7 @@ class CallCounters:
 
     @property
     def successes(self) -> int:
-        """How many did not fail."""
+        """How many calls did not fail."""
         return self.calls - self.failures
 
     def statistics(self) -> CallStatistics:

@@ -185,10 +185,10 @@ class Engine:
         self.announcements.drain()
 
     def check(self, result: Unavailable | None) -> None:
-        """Raise if the store did not take an effect.
+        """Raise if the result of an effect is a failure.
 
         Raises:
-            CacheStoreError: If it failed.
+            CacheStoreError: If the store did not take the effect.
         """
         if result is not None:
             msg = (

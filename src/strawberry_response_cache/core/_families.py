@@ -20,7 +20,7 @@ EVERYTHING: Final = tag_digests((EVERYTHING_TAGGED,))
 
 
 def family_of(tag: str) -> str | None:
-    """Return what a response carries if it has too many tags of this family; None for a tag without a colon.
+    """Return the tag that a response has in place of too many tags of a family; None for a tag without a colon.
 
     Example:
         >>> family_of("Account:42"), family_of("Account")

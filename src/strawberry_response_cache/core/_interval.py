@@ -62,7 +62,7 @@ class Intervals:
         """Count a failure of a subject; return what to log, or None if a line of it was written just now.
 
         Args:
-            subject: The subject. What comes after a thousand of them has one interval together.
+            subject: The subject. All subjects after the first thousand share one interval.
         """
         if subject not in self._by_subject and len(self._by_subject) >= _MOST_SUBJECTS:
             subject = ""

@@ -259,7 +259,7 @@ class Invalidations:
     def _outdated(
         invalidate: Invalidation, driver: AsyncDriver | SyncDriver
     ) -> Iterable[Generation]:
-        """Seal the flights that an invalidation outdates; return their runs, whose leases must be released."""
+        """Seal the flights that an invalidation outdates; return the generations whose leases must be released."""
         digests = None if invalidate.digests is None else frozenset(invalidate.digests)
         for table in invalidate.tables:
             yield from driver.flights.seal_outdated(table, digests)

@@ -115,7 +115,7 @@ class Prefetched:
             self._found.pop(keys.entry, None)
 
     def _left_ms(self, found: _Found, keys: EntryKeys) -> int:
-        """Return for how long an entry is fresh, in milliseconds."""
+        """Return for how many milliseconds an entry is still fresh; 0 or less if it has expired or was invalidated."""
         if found.log.concerns(keys, found.fresh.entry.recording.tags, found.ticket):
             return 0
         return int((found.ends - self.clock()) * 1000)

@@ -213,7 +213,7 @@ class InvalidationQueue:
         return not self._pending
 
     def _replay_tenant(self, tenant: str, pending: _Pending, this: object) -> Replay:
-        """Replay the pending invalidations of one tenant; later ones stay pending."""
+        """Replay the pending invalidations of one tenant; those that are queued meanwhile stay pending."""
         with self._lock:
             if self._replay is not this:
                 return False

@@ -276,7 +276,7 @@ class Flights:
         return flight
 
     def seal_leaseless(self) -> None:
-        """Close flights without a lease to joiners: they may have missed an invalidation."""
+        """Let no more callers join flights without a lease: these may have missed an invalidation."""
         with self._lock:
             for key in [key for key, flight in self._open.items() if not flight.leased]:
                 del self._open[key]
@@ -284,7 +284,7 @@ class Flights:
     def seal_outdated(
         self, table: str, tags: AbstractSet[str] | None, clock: int | None = None
     ) -> list[Generation]:
-        """Close the flights to joiners whose values an invalidation will refuse.
+        """Let no more callers join the flights whose values an invalidation will refuse.
 
         Callers that come later look up instead of waiting for them.
 
@@ -313,13 +313,13 @@ class Flights:
         return [run for _, run in outdated]
 
     def seal_all(self) -> None:
-        """Close all flights to joiners, because an invalidation is queued that Redis has not taken."""
+        """Let no more callers join any flight, because an invalidation is queued that Redis has not taken."""
         with self._lock:
             self._open.clear()
             self._apart.clear()
 
     def seal(self, flight: Flight) -> None:
-        """Close a flight to joiners before its commit."""
+        """Let no more callers join a flight, before its commit."""
         with self._lock:
             self._close(flight)
 
@@ -329,7 +329,7 @@ class Flights:
             del self._open[flight.key]
 
     def settle(self, flight: Flight, outcome: Landing, *, early: Landing | None = None) -> None:
-        """Close a flight to joiners, and wake those that joined with the outcome.
+        """Let no more callers join a flight, and wake those that joined with the outcome.
 
         Only a commit proves that no process invalidated the value meanwhile. So a value that is not stored
         goes only to callers that came before its generation began. If the flight had no lease, one of

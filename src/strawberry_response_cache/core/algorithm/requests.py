@@ -82,7 +82,7 @@ Step: TypeAlias = Generator[Request, Any, T]
 
 
 def detached_effect(request: Request) -> DetachedEffect | None:
-    """Return the effect of a request that is performed although no caller waits for it."""
+    """Return the effect of a request that is performed even if its caller is gone; None if there is none."""
     match request:
         case Release():
             return request

@@ -97,7 +97,7 @@ class AsyncHousekeeping:
         self._submit(effect, end_try)
 
     async def drain(self) -> None:
-        """Wait until every effect was tried once, without further tries."""
+        """Wait until every effect was tried once; do not try those again that fail."""
         self._is_draining = True
         try:
             while self._late:

@@ -98,7 +98,7 @@ class DriverSettings:
 
 
 def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memory | None:
-    """Return a local memory, if it is on."""
+    """Return a new local memory; None if ``local_bytes`` is 0."""
     if not settings.cache.local_bytes:
         return None
     return Memory(

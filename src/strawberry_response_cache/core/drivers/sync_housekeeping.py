@@ -107,7 +107,7 @@ class SyncHousekeeping:
             return self._is_running
 
     def drain(self) -> None:
-        """Wait until every effect was tried once, without further tries.
+        """Wait until every effect was tried once; do not try those again that fail.
 
         Repeated effects of running generations continue.
         """

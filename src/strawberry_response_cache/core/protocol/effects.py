@@ -10,7 +10,7 @@ from strawberry_response_cache.core.protocol.script import Script
 R_co = TypeVar("R_co", covariant=True)
 
 StoreCall: TypeAlias = tuple[Script | str, Sequence[str], Sequence[Any]]
-"""A script or the name of a command, its keys and its arguments. A script answers its first argument first."""
+"""A script or the name of a command, its keys and its arguments. A script's answer begins with its first argument."""
 
 
 class _RunId:

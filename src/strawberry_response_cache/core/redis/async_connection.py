@@ -24,7 +24,7 @@ BatchResult = list[Any] | BaseException
 """The replies to a batch of calls, or the error."""
 
 _PASSES: Final = 3
-"""Passes of the event loop with nothing to read, after the deadline, that make an answer late."""
+"""How many passes of the event loop, after the deadline, must find nothing to read before an answer is late."""
 
 _NOTHING: Final = Letter((), "")
 _NONE: Final = Replies(0)

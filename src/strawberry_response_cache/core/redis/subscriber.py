@@ -70,7 +70,7 @@ class Heartbeat:
         self._pings.append(time.monotonic())
 
     def takes(self, reply: Any) -> None:  # noqa: ANN401 - whatever a server says
-        """Handle a message or an answer."""
+        """Handle a message, or the answer to a PING."""
         if not isinstance(reply, list) or not reply:
             return
         if reply[0] == b"message":

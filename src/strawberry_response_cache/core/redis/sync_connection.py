@@ -125,7 +125,7 @@ class SocketConnection(SyncConnection):
 
 
 def taken_over(raw: Any, run_id: str) -> SyncConnection:  # noqa: ANN401 - a connection of redis-py
-    """Wrap an open connection of redis-py; nothing else may use that from now on."""
+    """Wrap an open connection of redis-py; from then on, nothing else may use it."""
     sock = getattr(raw, "_sock", None)
     if isinstance(sock, socket.socket):
         return SocketConnection(raw, sock, run_id)

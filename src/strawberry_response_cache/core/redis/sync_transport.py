@@ -75,7 +75,7 @@ class SyncServer:
         return self._node.perform(effect, deadline=deadline)
 
     def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
-        """Perform effects with one round trip to each server; it never raises."""
+        """Perform effects in one round trip; it never raises."""
         return self.perform(Together(effects))
 
     def nodes(self, deadline: float) -> Sequence[SyncNode]:  # noqa: ARG002 - as of a cluster
@@ -191,7 +191,7 @@ class SyncCluster(ClusterNodes[SyncLink]):
         return over
 
     def _learn(self, over: threading.Event) -> None:
-        """Ask one node after the other for the map; without an answer the old map stays in use."""
+        """Ask one node after the other for the map, until one answers; without an answer the old map stays in use."""
         seconds = self._settings.connect_deadline + self._settings.read_deadline
         try:
             for node in candidates(self._slots, self._source.seeds):

@@ -133,7 +133,7 @@ class TypedJson:
         """Return the value as JSON; None if that has more than ``most`` bytes.
 
         Raises:
-            CacheSerializationError: If it is not of the declared type.
+            CacheSerializationError: If the value is not of the declared type, or JSON does not give it back.
         """
         if isinstance(value, Iterator):
             msg = (

@@ -107,7 +107,7 @@ class _Mirrors:
         return [each for each in dataclasses.fields(original) if each.name in self._hints[original]]
 
     def of(self, annotation: Any) -> Any:  # noqa: ANN401 - a type in any form
-        """Return an annotation with mirrors in it."""
+        """Return an annotation with mirrors in place of the dataclasses."""
         if isinstance(annotation, type) and annotation in self._mirrors:
             return self._mirrors[annotation]
         arguments = typing.get_args(annotation)
