@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.middleware import _seen
+from strawberry_response_cache.middleware._messages import Outgoing
 from tests.graphql.injection import Call, Fault, Instrument, When
-from tests.middleware.service import Response, Shop
+from tests.middleware.service import Message, Response, Shop
 
 pytestmark = pytest.mark.faults
 
@@ -95,3 +96,41 @@ async def test_a_fault_fails_no_request(
             assert shop.entered == entered, str(fault)
     assert reached > least
     assert not shop.is_off
+
+
+async def test_an_answer_in_which_a_fault_was_caught_is_not_compared(
+    make: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of its body is not known. The next answer to the same request is compared as usual."""
+    monkeypatch.setattr(_seen.SeenAnswers.__init__, "__defaults__", (lambda: 0.0,))
+
+    def wrapped(application: Any) -> Any:
+        async def in_parts(scope: Any, receive: Any, send: Any) -> None:
+            async def sending(message: Message) -> None:
+                if body := message.get("body"):
+                    await send({**message, "body": body[:5], "more_body": True})
+                    message["body"] = body[5:]
+                await send(message)
+
+            await application(scope, receive, sending)
+
+        return in_parts
+
+    note, missed = Outgoing._note, []
+
+    def failing(outgoing: Outgoing, message: Message) -> None:
+        if message.get("more_body"):
+            missed.append(message)
+            raise LookupError
+        note(outgoing, message)
+
+    shop = make(inside=wrapped)
+    await shop.call()
+    with monkeypatch.context() as patched:
+        patched.setattr(Outgoing, "_note", failing)
+        await shop.call()
+    assert missed
+    assert shop.entered == 2
+    await shop.call()
+    await shop.call()
+    assert shop.entered == 3
