@@ -226,6 +226,45 @@ async def test_a_header_that_the_middleware_cannot_make_leaves_the_request_to_th
     assert f"({name.decode()})" in record.getMessage()
 
 
+async def test_credentials_that_the_application_adds_leave_the_request_to_it(
+    make: Callable[..., Shop],
+) -> None:
+    """The middleware would call the same response public, because the request came without them."""
+
+    def wrapped(application: Any) -> Any:
+        async def adding(scope: Any, receive: Any, send: Any) -> None:
+            scope["headers"].append((b"authorization", b"Bearer of the application"))
+            await application(scope, receive, send)
+
+        return adding
+
+    shop = make(inside=wrapped, tenant=None, of_scope={"tenant": None})
+    for _ in range(4):
+        assert (await shop.call()).headers["cache-control"].startswith("private")
+    assert shop.entered == 4
+
+
+async def test_an_answer_with_trailers_is_left_to_the_application(
+    make: Callable[..., Shop],
+) -> None:
+    trailers = {"type": "http.response.trailers", "headers": [(b"x-a", b"1")]}
+
+    def wrapped(application: Any) -> Any:
+        async def trailing(scope: Any, receive: Any, send: Any) -> None:
+            async def sending(message: Message) -> None:
+                is_start = message["type"] == "http.response.start"
+                await send({**message, "trailers": True} if is_start else message)
+
+            await application(scope, receive, sending)
+            await send(trailers)
+
+        return trailing
+
+    shop = make(inside=wrapped)
+    for _ in range(4):
+        assert (await shop.call()).messages[-1] == trailers
+
+
 async def test_an_answer_of_another_status_is_left_to_the_application(
     make: Callable[..., Shop],
 ) -> None:

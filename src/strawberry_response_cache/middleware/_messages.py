@@ -106,7 +106,7 @@ class Outgoing:
                     self._parts = None
                     return
                 self.headers = [(bytes(n), bytes(v)) for n, v in headers]
-                self._parts = None if message.get("trailers", False) else []
+                self._parts = []
             case "http.response.body":
                 self._is_complete = not message.get("more_body", False)
                 if self._parts is not None:
@@ -114,5 +114,5 @@ class Outgoing:
                     self._left -= len(self._parts[-1])
                     if self._left < 0:
                         self._parts = None
-            case _:  # the body is sent in another way
+            case _:  # such as trailers, or a body that is sent in another way
                 self._parts = None
