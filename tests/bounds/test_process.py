@@ -90,7 +90,7 @@ async def invalidate(cache: ResponseCache, key: str) -> None:
 
 
 @pytest.mark.parametrize("do", [store, hit, join, veto, fail, overflow, give_up, invalidate])
-async def test_a_key_leaves_nothing_behind(
+async def test_keys_leave_nothing_in_the_process(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
@@ -111,7 +111,7 @@ async def test_a_key_leaves_nothing_behind(
     assert len(driver_of(cache).flights) == 0
 
 
-async def test_100_000_keys_of_all_kinds_leave_memory_where_it_was(
+async def test_100_000_keys_of_all_kinds_hardly_grow_memory(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
@@ -137,7 +137,7 @@ async def test_100_000_keys_of_all_kinds_leave_memory_where_it_was(
     assert len(driver_of(cache).flights) == 0
 
 
-def test_a_key_leaves_nothing_behind_in_threads(
+def test_keys_of_sync_calls_leave_nothing_in_the_process(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
@@ -156,7 +156,7 @@ def test_a_key_leaves_nothing_behind_in_threads(
     assert len(driver_of(cache, synchronous=True).flights) == 0
 
 
-async def test_a_key_leaves_nothing_behind_while_the_store_is_away(
+async def test_keys_leave_nothing_in_the_process_while_redis_is_unreachable(
     new_cache: Callable[..., ResponseCache],
     unused_port: int,
     new_keys: Iterator[str],
@@ -176,7 +176,7 @@ async def test_a_key_leaves_nothing_behind_while_the_store_is_away(
     assert len(driver_of(cache).flights) == 0
 
 
-async def test_the_table_of_flights_is_empty_when_all_have_landed(
+async def test_the_table_of_flights_is_empty_when_all_flights_have_ended(
     new_keys: Iterator[str], keeps_nothing: "KeepsNothing"
 ) -> None:
     flights = Flights(ThreadWaiter, max_flights=1000, max_waiting=1000)
@@ -253,7 +253,7 @@ async def test_callers_cancelled_while_they_wait_for_another_process_leave_nothi
     await keeps_nothing(work, callers)
 
 
-async def test_no_more_callers_wait_than_may(
+async def test_no_more_callers_wait_than_max_waiting(
     new_cache: Callable[..., ResponseCache], new_keys: Iterator[str], eventually: Eventually
 ) -> None:
     cache = new_cache("memory://", max_waiting=50, wait_budget=1000)
@@ -284,7 +284,7 @@ async def test_no_more_callers_wait_than_may(
     assert (alone, flights._waiting) == (SOME, 0)
 
 
-async def test_a_tenant_leaves_nothing_behind(
+async def test_tenants_leave_nothing_in_the_process(
     memory_cache: ResponseCache, new_keys: Iterator[str], keeps_nothing: "KeepsNothing"
 ) -> None:
     async def work() -> None:
@@ -294,7 +294,7 @@ async def test_a_tenant_leaves_nothing_behind(
     await keeps_nothing(work, SOME)
 
 
-def test_an_event_loop_that_ended_leaves_nothing_behind(
+def test_event_loops_that_ended_leave_nothing_in_the_process(
     new_cache: Callable[..., ResponseCache], unused_port: int, keeps_nothing: "KeepsNothing"
 ) -> None:
     cache = new_cache(f"redis://127.0.0.1:{unused_port}")

@@ -133,7 +133,7 @@ def mistakes(number: int) -> Any:
         mistakes,
     ],
 )
-async def test_a_request_leaves_nothing_behind(
+async def test_requests_leave_nothing_in_the_process(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,

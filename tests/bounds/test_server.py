@@ -20,7 +20,7 @@ def scripts(raw: Any) -> int:
     return int(raw.info("memory")["number_of_cached_scripts"])
 
 
-async def test_the_scripts_are_always_the_same(
+async def test_the_number_of_scripts_in_the_server_does_not_grow(
     valkey_cache: ResponseCache, raw_valkey: Any
 ) -> None:
     """A script with a key, a tag or a number written into it would be another one each time."""
@@ -102,7 +102,7 @@ async def test_an_entry_is_not_much_larger_than_its_value(
     assert raw_valkey.strlen(tenant_of(valkey_cache).keys(["a"]).entry) < 10_000 + 300
 
 
-async def test_a_cache_keeps_its_entries_and_one_table_and_all_of_them_end(
+async def test_a_cache_has_only_entries_and_one_tag_table_in_redis_and_all_expire(
     valkey_cache: ResponseCache, raw_valkey: Any
 ) -> None:
     async def generate() -> str:
@@ -127,7 +127,7 @@ async def test_a_cache_keeps_its_entries_and_one_table_and_all_of_them_end(
     assert all(life > 0 for life in lives.execute())
 
 
-async def test_connections_have_a_bound(
+async def test_async_calls_open_no_more_connections_than_max_connections(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url, max_connections=4)
@@ -147,7 +147,7 @@ async def test_connections_have_a_bound(
     assert len(raw_valkey.client_list()) - before <= 4 + 1
 
 
-async def test_no_connection_is_opened_a_second_time(
+async def test_later_calls_use_the_connections_that_are_open(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url, max_connections=4)
@@ -165,7 +165,7 @@ async def test_no_connection_is_opened_a_second_time(
     assert received <= 4 + 2 + 1, "for reads, for invalidations, and for what other processes tell"
 
 
-def test_threads_share_connections(
+def test_threads_open_no_more_connections_than_max_connections(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url, max_connections=4)

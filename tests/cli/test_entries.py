@@ -48,7 +48,7 @@ def test_looking_for_an_entry_changes_nothing(
     assert {each: raw_valkey.dump(each) for each in raw_valkey.keys("*")} == before
 
 
-def test_why_an_entry_is_not_served_any_more(
+def test_key_says_why_an_entry_is_not_served_any_more(
     run: Callable[..., Any],
     as_json: Callable[..., Any],
     ask: Callable[..., Any],
@@ -90,7 +90,7 @@ def test_private_data_is_found_for_its_session(
     assert run(*key("--session", "bob"), stdin="{ me }")[0] == 1
 
 
-def test_what_turned_private_while_it_ran_is_found_for_its_session(
+def test_a_response_that_turned_private_while_it_ran_is_found_for_its_session(
     as_json: Callable[..., Any], ask: Callable[..., Any]
 ) -> None:
     ask("{ turned }", session="alice")
@@ -100,7 +100,7 @@ def test_what_turned_private_while_it_ran_is_found_for_its_session(
     assert as_json(*key(), stdin="{ turned }")["scope"] == "PRIVATE"
 
 
-def test_what_decides_the_entry_is_asked_for(
+def test_key_asks_for_a_vary_value_or_a_tenant_that_is_missing(
     run: Callable[..., Any], ask: Callable[..., Any]
 ) -> None:
     ask("{ greeting }")
@@ -135,7 +135,7 @@ def test_an_operation_that_is_not_cached_has_no_entry(
     assert (code, "has no ResponseCacheExtension" in said) == (2, True)
 
 
-def test_an_entry_is_forgotten(run: Callable[..., Any], ask: Callable[..., Any]) -> None:
+def test_forget_removes_an_entry(run: Callable[..., Any], ask: Callable[..., Any]) -> None:
     ask("{ turned }", session="alice")
     arguments = ("shop", "-", *OF_ACME, "--session", "alice")
     assert run("key", *arguments, stdin="{ turned }")[0] == 0
@@ -161,7 +161,7 @@ def test_forget_says_which_entries_of_fields_stay(
     said: str,
     stays: list[str],
 ) -> None:
-    """What fields have stored by themselves is not the operation's entry."""
+    """Fields with entries of their own are not part of the operation's entry."""
     found, text = run("forget", "shop", "-", *OF_ACME, stdin=query)
     assert (found, text.startswith(said)) == (code, True)
     assert ("their own: Query.motto." in text.replace("\n", " ")) is bool(stays)
@@ -169,7 +169,7 @@ def test_forget_says_which_entries_of_fields_stay(
     assert (told["forgotten"], told["fields"]) == (code == 0, stays)
 
 
-def test_keys_of_remember_are_named_by_their_parts(
+def test_entries_of_remember_are_named_by_their_key_parts(
     run: Callable[..., Any], as_json: Callable[..., Any], shop: Any
 ) -> None:
     shop.cache.for_tenant("acme").remember_sync(["a", "b"], 60, lambda: 1, tags=["Book:1"])

@@ -52,7 +52,7 @@ def explained(*arguments: str, stdin: str | None = None) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_command_prints_the_verdict_and_the_tree() -> None:
+def test_explain_prints_whether_an_operation_is_cached_and_its_tree_of_fields() -> None:
     code, said = explained("its_schema:schema", "query.graphql", "--variables", '{"n": 1}')
     assert code == 0
     assert "Cached for 60 s, PUBLIC; limited by Query.motto." in said
@@ -107,7 +107,7 @@ def test_a_bad_argument_is_one_line_that_says_what_to_write(
 
 
 @pytest.mark.exhaustive
-def test_the_command_finds_the_schema_in_the_current_folder(folder: Path) -> None:
+def test_explain_finds_the_schema_in_the_current_folder(folder: Path) -> None:
     command: list[Path | str] = [
         Path(sys.executable).with_name("strawberry-response-cache"),
         *("explain", "its_schema:schema", "-"),
@@ -148,7 +148,7 @@ def documents(folder: Path) -> Path:
 
 
 @pytest.mark.usefixtures("documents")
-def test_a_directory_is_a_table_of_its_operations() -> None:
+def test_a_directory_is_explained_as_a_table_of_its_operations() -> None:
     code, said = explained("its_schema:schema", "documents")
     assert code == 0
     rows = [line.split() for line in said.splitlines()]
@@ -180,7 +180,9 @@ def test_a_narrow_terminal_cuts_nothing_off_the_table(
 
 
 @pytest.mark.usefixtures("documents")
-def test_the_exit_code_says_whether_a_query_is_not_cached(documents: Path) -> None:
+def test_with_fail_on_uncacheable_the_exit_code_says_whether_a_query_is_not_cached(
+    documents: Path,
+) -> None:
     fail = ("--fail-on", "uncacheable")
     assert explained("its_schema:schema", "documents", *fail)[0] == 1
     assert explained("its_schema:schema", "documents", "--operation", "B", *fail)[0] == 0
@@ -214,7 +216,9 @@ def test_the_exit_code_says_whether_a_query_is_not_cached(documents: Path) -> No
     ],
     ids=["apollo", "relay"],
 )
-def test_a_manifest_of_persisted_queries_is_a_table(folder: Path, manifest: object) -> None:
+def test_a_manifest_of_persisted_queries_is_explained_operation_by_operation(
+    folder: Path, manifest: object
+) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     code, said = explained("its_schema:schema", "manifest.json", "--json")
     assert code == 0
@@ -347,7 +351,7 @@ by_default = schema_with(default_ttl=60)
 
 
 def test_root_fields_that_are_never_cached_are_listed_as_information(folder: Path) -> None:
-    """Neither a mistake nor a note: that a field has no hint may be meant so."""
+    """A field without a hint is neither a mistake nor a note: it may be intended."""
     (folder / "never.py").write_text(NEVER_CACHED)
 
     def checked(*arguments: str) -> tuple[int, str]:
@@ -374,7 +378,7 @@ def test_root_fields_that_are_never_cached_are_listed_as_information(folder: Pat
     assert found == {each: listed[each] for each in ("ttl_zero", "custom_code", "guarded")}
 
 
-def test_what_is_listed_as_never_cached_is_what_no_query_is_cached_for(folder: Path) -> None:
+def test_check_lists_as_never_cached_the_fields_that_explain_never_caches(folder: Path) -> None:
     (folder / "never.py").write_text(NEVER_CACHED)
     listed = json.loads(CliRunner().invoke(app, ["check", "never", "--json"]).output)[
         "never_cached"

@@ -44,7 +44,7 @@ def test_a_tenant_is_cleared(
 
 
 @pytest.mark.parametrize("command", [["clear"], ["invalidate", "Book:1"]])
-def test_a_schema_with_tenants_is_not_invalidated_without_one(
+def test_a_schema_with_tenants_is_not_invalidated_without_a_tenant(
     run: Callable[..., Any], statuses: Callable[[], list[str]], command: list[str]
 ) -> None:
     code, said = run(*command, "--schema", "shop:schema")
@@ -54,7 +54,7 @@ def test_a_schema_with_tenants_is_not_invalidated_without_one(
     assert statuses() == ["hit", "miss", "hit"]
 
 
-def test_all_tenants_of_a_prefix_are_cleared_and_it_says_that_this_is_not_atomic(
+def test_clear_of_all_tenants_of_a_prefix_says_that_it_is_not_atomic(
     run: Callable[..., Any],
     as_json: Callable[..., Any],
     statuses: Callable[[], list[str]],

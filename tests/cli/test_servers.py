@@ -40,7 +40,7 @@ WELL: Server = Server(
         ({"round_trip": 0.06}, "more than half of read_deadline, 100 ms"),
     ],
 )
-def test_what_is_not_set_up_well_is_told_with_what_to_set(change: Any, text: str) -> None:
+def test_each_unfavourable_setting_of_a_server_gets_advice(change: Any, text: str) -> None:
     (advice,) = advice_on_server(replace(WELL, **change), 0.1)
     assert text in advice
 
@@ -67,7 +67,7 @@ def test_ping_says_what_the_server_is(
     assert run("ping", "--fail-on", "advice")[0] == 1
 
 
-def test_a_server_that_does_not_answer_is_an_exit_code(
+def test_commands_exit_with_3_if_the_server_does_not_answer(
     run: Callable[..., Any], shop: Any, unused_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RESPONSE_CACHE_INVALIDATE_DEADLINE", "0.2")  # which is waited for
@@ -159,7 +159,7 @@ def test_stats_counts_no_floor_as_a_tag(
     assert as_json("stats")["invalidated_tags"] == len(tags) - 1
 
 
-def test_stats_says_where_nothing_is_stored(run: Callable[..., Any], shop: Any) -> None:
+def test_stats_says_that_nothing_is_stored(run: Callable[..., Any], shop: Any) -> None:
     assert run("stats") == (0, "Nothing is stored under the prefix shop.\n")
     said = run("stats", "--tenant", "acme")
     assert said == (0, "Nothing is stored for this tenant under the prefix shop.\n")
@@ -186,7 +186,7 @@ def test_stats_reads_a_server_in_bounded_steps(
     assert (calls["hlen"], calls["hmget"]) == (1, 1)
 
 
-def test_a_terminal_shows_how_far_it_is(
+def test_progress_is_shown_on_stderr_of_a_terminal(
     shop: Any, raw_valkey: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.cache.remember_sync(["a"], 60, lambda: 1)
@@ -198,7 +198,7 @@ def test_a_terminal_shows_how_far_it_is(
     assert "Cleared 1 tenant" in result.stderr
 
 
-def test_a_schema_names_its_own_cache(
+def test_with_a_schema_its_own_cache_is_used(
     as_json: Callable[..., Any], shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.cache.remember_sync(["a"], 60, lambda: 1)
@@ -217,7 +217,7 @@ def test_a_schema_names_its_own_cache(
         (("clear", "--tenant", "a", "--all-tenants"), "write one of them"),
     ],
 )
-def test_a_wrong_place_is_one_line(
+def test_wrong_options_for_the_cache_are_reported_in_one_line(
     run: Callable[..., Any], shop: Any, arguments: tuple[str, ...], text: str
 ) -> None:
     code, said = run(*arguments)
@@ -227,7 +227,7 @@ def test_a_wrong_place_is_one_line(
     assert said.count("\n") == 1
 
 
-def test_an_environment_without_a_server_is_one_line(
+def test_an_environment_without_a_url_is_reported(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RESPONSE_CACHE_URL", raising=False)

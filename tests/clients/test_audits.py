@@ -85,7 +85,7 @@ def schema(*extensions: ResponseCacheExtension) -> strawberry.Schema:
     return strawberry.Schema(Query, Mutation, extensions=extensions)
 
 
-def test_audits_end_alike_with_this_package_and_without_it() -> None:
+def test_audits_have_the_same_results_with_and_without_this_package() -> None:
     with served(StockGraphQL[Any, Any](schema())) as url:
         expected = audited(url)
     assert RUNS[0] > 20
@@ -101,7 +101,7 @@ def test_audits_end_alike_with_this_package_and_without_it() -> None:
             assert RUNS[0] == 2  # requests with extensions that are not known
 
 
-def test_audits_end_alike_with_the_middleware() -> None:
+def test_audits_have_the_same_results_with_and_without_the_middleware() -> None:
     with served(StockGraphQL[Any, Any](schema())) as url:
         expected = audited(url)
     with ResponseCache.from_url("memory://", prefix="audits") as cache:

@@ -63,7 +63,7 @@ def served(cache: ResponseCache) -> Iterator[str]:
             thread.join()
 
 
-def test_clients_hit_the_example(tmp_path: Path) -> None:
+def test_requests_of_each_client_are_hits_of_the_example(tmp_path: Path) -> None:
     with started(tmp_path / "ledger.sqlite3") as example:
         said = play(example.api, "ApolloPost", "ApolloGet", "UrqlPost", "UrqlGet", "Relay")
     assert {name: statuses(requests) for name, requests in said.items()} == dict.fromkeys(

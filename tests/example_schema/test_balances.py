@@ -68,7 +68,7 @@ def naive_series(database: Path, tenant_id: str, as_of: dt.date) -> dict[int, li
 
 @pytest.mark.parametrize("tenant_id", ["acme", "globex", "initech"])
 @pytest.mark.parametrize("as_of", [dt.date(2022, 1, 3), dt.date(2024, 2, 29), dt.date.max])
-async def test_balances_and_months(
+async def test_balances_and_months_equal_sums_over_all_entries(
     engine: AsyncEngine, database: Path, tenant_id: str, as_of: dt.date
 ) -> None:
     expected = naive_series(database, tenant_id, as_of)
@@ -89,7 +89,9 @@ async def test_without_a_day_every_entry_counts(engine: AsyncEngine) -> None:
     assert await account_balances(ledger) == await account_balances(ledger, dt.date.max)
 
 
-async def test_the_sheet_and_the_accounts_agree(engine: AsyncEngine) -> None:
+async def test_the_balance_sheet_and_single_accounts_have_equal_balances(
+    engine: AsyncEngine,
+) -> None:
     ledger = Ledger(engine, "globex")
     sheet = await account_balances(ledger)
 
@@ -98,7 +100,7 @@ async def test_the_sheet_and_the_accounts_agree(engine: AsyncEngine) -> None:
     assert single == [balance.balance for balance in sheet]
 
 
-async def test_totals_are_the_sums_of_their_kinds(engine: AsyncEngine) -> None:
+async def test_totals_are_the_sums_of_the_accounts_of_each_kind(engine: AsyncEngine) -> None:
     sheet = await account_balances(Ledger(engine, "acme"))
 
     for kind, total in totals(sheet).items():

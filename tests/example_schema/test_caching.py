@@ -178,7 +178,7 @@ def test_a_field_that_is_never_cached_does_not_stop_other_fields_from_being_cach
 def test_a_posted_or_deleted_entry_shows_in_the_next_sheet_list_and_page(
     service: RunningService,
 ) -> None:
-    """Whatever little the client selects of the mutation's result."""
+    """Also if the client selects no changed field of the mutation's result."""
     account_id = first_account(service, "globex", "carol")
     queries = (
         "query Sheet { serverTime balanceSheet { accounts { account { id } balance } } }",

@@ -24,7 +24,7 @@ def dump(path: Path) -> list[str]:
         return list(connection.iterdump())
 
 
-def test_a_fill_is_the_same_every_time(tmp_path: Path) -> None:
+def test_filling_the_database_gives_the_same_data_every_time(tmp_path: Path) -> None:
     first, second = tmp_path / "first.sqlite3", tmp_path / "second.sqlite3"
 
     assert prepare_database(first, entries=900)
@@ -37,7 +37,7 @@ def test_a_fill_is_the_same_every_time(tmp_path: Path) -> None:
     ]
 
 
-def test_a_fill_is_complete(tmp_path: Path) -> None:
+def test_a_filled_database_has_all_tenants_users_accounts_and_entries(tmp_path: Path) -> None:
     path = tmp_path / "new" / "ledger.sqlite3"
 
     prepare_database(path, entries=1000)
@@ -64,7 +64,9 @@ def test_a_fill_is_complete(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", ["accounts", "users"])
-def test_no_entry_mixes_tenants(tmp_path: Path, other: str) -> None:
+def test_the_account_and_the_user_of_each_entry_belong_to_its_tenant(
+    tmp_path: Path, other: str
+) -> None:
     path = tmp_path / "ledger.sqlite3"
     prepare_database(path, entries=300)
     column = {"accounts": "account_id", "users": "posted_by"}[other]

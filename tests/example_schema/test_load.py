@@ -13,7 +13,9 @@ from tests.example_schema.conftest import started
 
 
 @pytest.mark.exhaustive
-async def test_users_ask_all_the_time(tmp_path: Path, eventually: Eventually) -> None:
+async def test_under_load_several_tenants_have_entries_and_invalidations(
+    tmp_path: Path, eventually: Eventually
+) -> None:
     with started(tmp_path / "ledger.sqlite3", "--load", "--mistakes") as service:
         host, port = service.valkey
         with redis.Redis(host=host, port=port) as raw:

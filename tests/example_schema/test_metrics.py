@@ -12,7 +12,7 @@ from tests.example_schema.conftest import started
 
 
 @pytest.mark.exhaustive
-async def test_prometheus_reads_what_the_cache_does_for_users_who_ask_all_the_time(
+async def test_metrics_of_the_example_under_load_count_hits_misses_and_bypasses(
     tmp_path: Path, eventually: Eventually
 ) -> None:
     with started(tmp_path / "ledger.sqlite3", "--metrics", "--load", "--mistakes") as service:

@@ -107,7 +107,7 @@ def test_a_page_after_the_last_entry_is_empty(service: RunningService) -> None:
         ({"accountId": "41"}, "There is no account 41."),
     ],
 )
-def test_entries_refuses(
+def test_the_field_entries_refuses_wrong_arguments(
     service: RunningService, changed: dict[str, object], sentence: str
 ) -> None:
     variables: dict[str, Any] = {"accountId": "1", "first": 5, **changed}
@@ -130,7 +130,7 @@ def test_entries_refuses(
         ({"accountId": "41"}, "There is no account 41."),
     ],
 )
-def test_post_entry_refuses(
+def test_the_mutation_post_entry_refuses_wrong_input(
     service: RunningService, changed: dict[str, str], sentence: str
 ) -> None:
     entry = {"accountId": "1", "amount": "1.00", "postedOn": "2026-01-31", "memo": "Invoice"}
@@ -149,7 +149,7 @@ def test_post_entry_refuses(
         ({"name": ""}, "name must have between 1 and 200 characters."),
     ],
 )
-def test_create_account_refuses(
+def test_the_mutation_create_account_refuses_wrong_input(
     service: RunningService, changed: dict[str, str], sentence: str
 ) -> None:
     account = {"code": "1990", "name": "Petty cash", "kind": "ASSET"}

@@ -53,7 +53,7 @@ def test_the_printed_command_shows_a_miss_then_a_hit_and_the_time(service: Runni
 def test_ctrl_c_ends_the_embedded_valkey_too_and_a_second_start_keeps_the_database_and_traces(
     start: StartService,
 ) -> None:
-    """That SIGTERM ends the Valkey is seen where the service of the session ends."""
+    """The end of the fixture `service` shows the same for SIGTERM."""
     post = (
         'mutation { postEntry(input: {accountId: "1", amount: "1.00", postedOn: "2026-01-31", '
         'memo: "Kept"}) { id } }'
@@ -116,7 +116,9 @@ def test_without_redis_requests_are_answered_and_nothing_is_cached(
         "127.0.0.1:6379",
     ],
 )
-def test_no_start_prints_a_password(fail_to_start: FailToStart, redis_url: str) -> None:
+def test_a_wrong_redis_url_is_refused_without_printing_its_password(
+    fail_to_start: FailToStart, redis_url: str
+) -> None:
     finished = fail_to_start(redis_url=redis_url)
 
     assert finished.returncode == 1
@@ -125,7 +127,7 @@ def test_no_start_prints_a_password(fail_to_start: FailToStart, redis_url: str) 
     assert "Traceback" not in finished.stderr
 
 
-def test_a_port_in_use_is_one_line(fail_to_start: FailToStart) -> None:
+def test_a_port_in_use_is_reported_in_one_line(fail_to_start: FailToStart) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         finished = fail_to_start("--port", str(port))
@@ -135,7 +137,9 @@ def test_a_port_in_use_is_one_line(fail_to_start: FailToStart) -> None:
     assert finished.stderr.count("\n") == 1
 
 
-def test_an_unwritable_database_is_one_line(fail_to_start: FailToStart, tmp_path: Path) -> None:
+def test_an_unwritable_database_is_reported_in_one_line(
+    fail_to_start: FailToStart, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("not a folder")
 
     finished = fail_to_start("--database", str(tmp_path / "file" / "ledger.sqlite3"))

@@ -56,7 +56,7 @@ def opened(ask: Ask, callers: Callers, caplog: pytest.LogCaptureFixture) -> Open
 
 
 @pytest.mark.parametrize("way", SEEN)
-async def test_a_server_that_is_down_for_long_is_left_alone(
+async def test_behind_an_open_breaker_nothing_is_sent_to_the_server(
     proxy: Proxy,
     new_hurried: Callable[..., ResponseCache],
     callers: Callers,
@@ -79,7 +79,7 @@ async def test_a_server_that_is_down_for_long_is_left_alone(
     }
 
 
-async def test_the_breaker_opens_after_as_many_failures_as_were_set_and_no_sooner(
+async def test_the_breaker_stays_closed_below_the_number_of_failures_that_is_set(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
@@ -95,7 +95,7 @@ async def test_the_breaker_opens_after_as_many_failures_as_were_set_and_no_soone
     await callers.warm_up(cache, ["a"], 600, "stored")
 
 
-async def test_failures_with_successes_between_them_open_nothing(
+async def test_failures_with_successes_between_them_do_not_open_the_breaker(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
@@ -112,7 +112,7 @@ async def test_failures_with_successes_between_them_open_nothing(
 
 
 @pytest.mark.parametrize("way", ["hung up on", "black hole"])
-async def test_one_probe_at_a_time_asks_whether_the_server_is_there_again(
+async def test_one_probe_at_a_time_asks_whether_the_server_answers_again(
     proxy: Proxy,
     new_hurried: Callable[..., ResponseCache],
     callers: Callers,
@@ -199,7 +199,7 @@ async def test_behind_an_open_breaker_callers_share_runs_one_at_a_time(
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_an_invalidation_is_never_silent_about_an_open_breaker(
+async def test_an_invalidation_behind_an_open_breaker_raises_or_takes_effect(
     proxy: Proxy,
     direct: ResponseCache,
     new_cache: Callable[..., ResponseCache],

@@ -79,7 +79,7 @@ async def test_callers_cancelled_all_at_once_cost_no_connection(
     assert not list(raw_valkey.scan_iter("*:l:*"))
 
 
-async def test_callers_cancelled_during_their_commits_have_committed(
+async def test_commits_of_callers_cancelled_meanwhile_are_stored(
     proxy: Proxy, warm: ResponseCache, raw_valkey: Any, eventually: Eventually
 ) -> None:
     accepted, sent = proxy.accepted, proxy.seen["EVALSHA"]
@@ -110,7 +110,7 @@ async def test_callers_cancelled_during_their_commits_have_committed(
         assert hit.status is CacheStatus.HIT
 
 
-async def test_callers_cancelled_while_they_generate_give_their_leases_back(
+async def test_callers_cancelled_while_they_generate_release_their_leases(
     proxy: Proxy, warm: ResponseCache, raw_valkey: Any
 ) -> None:
     accepted = proxy.accepted
@@ -135,10 +135,10 @@ async def test_callers_cancelled_while_they_generate_give_their_leases_back(
     assert not list(raw_valkey.scan_iter("*:l:*"))
 
 
-async def test_callers_cancelled_at_all_times_of_a_slow_lookup_leave_nothing(
+async def test_callers_cancelled_at_any_time_of_a_lookup_leave_no_lease(
     proxy: Proxy, warm: ResponseCache, raw_valkey: Any, eventually: Eventually
 ) -> None:
-    """Before it was written, while it is on its way, while its answer comes in."""
+    """Before the lookup was written, while it is on its way, while its answer comes in."""
     accepted = proxy.accepted
 
     for steps in range(CANCELLATIONS):
@@ -154,7 +154,7 @@ async def test_callers_cancelled_at_all_times_of_a_slow_lookup_leave_nothing(
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_an_invalidation_whose_caller_was_cancelled_takes_place(
+async def test_an_invalidation_whose_caller_was_cancelled_takes_effect(
     proxy: Proxy, warm: ResponseCache, direct: ResponseCache, eventually: Eventually, what: str
 ) -> None:
     accepted = proxy.accepted
@@ -180,7 +180,7 @@ async def test_an_invalidation_whose_caller_was_cancelled_takes_place(
     await warm.remember(["warm"], 600, value)
 
 
-async def test_a_lease_is_given_back_although_its_caller_was_gone_and_the_answer_was_lost(
+async def test_a_lease_is_released_although_its_caller_was_cancelled_and_the_grant_was_lost(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     raw_valkey: Any,

@@ -24,7 +24,7 @@ from tests.faults.wire import Cut, Hold, Trickle
 
 
 @pytest.mark.parametrize("way", AWAY)
-async def test_a_failing_commit_returns_the_value_and_keeps_nothing_wrong(
+async def test_a_failing_commit_returns_the_value_and_stores_it_or_nothing(
     proxy: Proxy,
     direct: ResponseCache,
     new_hurried: Callable[..., ResponseCache],
@@ -60,7 +60,7 @@ async def test_a_failing_commit_returns_the_value_and_keeps_nothing_wrong(
         assert (kept.value, kept.status) == ("generated", CacheStatus.HIT)
 
 
-async def test_the_deadline_of_a_commit_is_for_the_whole_answer(
+async def test_the_deadline_of_a_commit_covers_the_whole_answer(
     proxy: Proxy, new_hurried: Callable[..., ResponseCache], callers: Callers
 ) -> None:
     cache = new_hurried(read_deadline=2)
@@ -92,7 +92,7 @@ async def test_a_commit_whose_answer_was_cut_off_once_is_repeated_and_stored_onc
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_a_commit_that_arrives_after_its_caller_gave_up_and_after_an_invalidation_stores_nothing(
+async def test_a_commit_that_reaches_redis_after_its_deadline_and_an_invalidation_stores_nothing(
     proxy: Proxy,
     direct: ResponseCache,
     new_hurried: Callable[..., ResponseCache],

@@ -25,7 +25,7 @@ def cache(new_hurried: Callable[..., ResponseCache]) -> ResponseCache:
 
 
 @pytest.mark.parametrize("mask", MASKS)
-async def test_a_hit_with_a_flipped_byte_is_right_or_generated_and_so_are_those_after_it(
+async def test_a_hit_with_a_flipped_byte_and_the_calls_after_it_return_right_values(
     proxy: Proxy,
     direct: ResponseCache,
     cache: ResponseCache,
@@ -67,7 +67,7 @@ async def test_a_miss_with_a_flipped_byte_returns_what_was_generated_and_leaves_
     eventually: Eventually,
     mask: int,
 ) -> None:
-    """Of the lookup's answer, or of the commit's, which follows it."""
+    """A byte of the lookup's answer, or of the commit's answer."""
     await callers.warm_up(cache, ["warm"], 600, "stored")
 
     for offset in range(110):
@@ -87,7 +87,7 @@ async def test_a_miss_with_a_flipped_byte_returns_what_was_generated_and_leaves_
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_an_invalidation_with_a_flipped_byte_works_or_raises(
+async def test_an_invalidation_with_a_flipped_byte_in_its_answer_takes_effect_or_raises(
     proxy: Proxy,
     direct: ResponseCache,
     new_hurried: Callable[..., ResponseCache],

@@ -49,7 +49,7 @@ async def damaged(
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_a_damaged_entry_costs_one_more_look_at_most(
+async def test_a_damaged_entry_costs_one_more_lookup_at_most(
     proxy: Proxy,
     unhurried: ResponseCache,
     callers: Callers,
@@ -68,7 +68,7 @@ async def test_a_damaged_entry_costs_one_more_look_at_most(
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_a_damaged_entry_is_generated_once_for_all(
+async def test_a_damaged_entry_is_generated_once_for_all_callers(
     unhurried: ResponseCache,
     callers: Callers,
     damaged: Callable[[str], str],
@@ -97,7 +97,7 @@ async def test_a_damaged_entry_is_generated_once_for_all(
     assert len(runs) == 1
 
 
-async def test_an_entry_that_took_the_place_of_a_damaged_one_is_not_invalidated(
+async def test_an_entry_that_replaced_a_damaged_one_is_not_deleted(
     proxy: Proxy,
     direct: ResponseCache,
     unhurried: ResponseCache,
@@ -122,7 +122,7 @@ async def test_an_entry_that_took_the_place_of_a_damaged_one_is_not_invalidated(
     assert (kept.value, kept.status) == ("another's", CacheStatus.HIT)
 
 
-async def test_an_entry_replaced_between_its_check_and_its_reading_does_not_count(
+async def test_an_entry_replaced_between_its_check_and_its_reading_is_read_anew(
     proxy: Proxy,
     direct: ResponseCache,
     unhurried: ResponseCache,
@@ -142,7 +142,7 @@ async def test_an_entry_replaced_between_its_check_and_its_reading_does_not_coun
     assert (response.value, response.status) == ("new", CacheStatus.HIT)
 
 
-async def test_an_entry_that_is_damaged_again_and_again_costs_a_run_each_time_and_no_more(
+async def test_an_entry_that_is_damaged_again_and_again_is_generated_each_time(
     proxy: Proxy,
     unhurried: ResponseCache,
     callers: Callers,

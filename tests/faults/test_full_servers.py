@@ -47,7 +47,7 @@ async def ask(cache: ResponseCache, callers: Callers, number: int, value: str) -
     return await callers.remember(cache, [str(number)], 600, giving(value), tags=tags)
 
 
-async def test_an_invalidation_on_a_full_server_ends_only_what_it_names(
+async def test_an_invalidation_on_a_full_server_invalidates_only_entries_with_its_tags(
     full: ResponseCache, raw: Any, callers: Callers, face: Any
 ) -> None:
     for number in range(3):
@@ -66,7 +66,7 @@ async def test_an_invalidation_on_a_full_server_ends_only_what_it_names(
     assert (await ask(full, callers, 1, "newer")).value == "old"
 
 
-async def test_many_tags_are_invalidated_on_a_full_server_and_stay_so(
+async def test_many_tags_that_are_invalidated_on_a_full_server_stay_invalidated(
     full: ResponseCache, raw: Any, callers: Callers, face: Any
 ) -> None:
     for number in range(20):
@@ -85,7 +85,7 @@ async def test_many_tags_are_invalidated_on_a_full_server_and_stay_so(
 async def test_after_an_invalidation_of_everything_a_full_server_stores_again(
     full: ResponseCache, raw: Any, callers: Callers, face: Any, how: str
 ) -> None:
-    """Each entry that nobody can use gives its room to the one that is asked for."""
+    """An invalidated entry is deleted when its key is asked for, which makes room."""
     fill(raw, room_for=50)
     details = [(await ask(full, callers, n, f"old{LARGE}")).detail for n in range(ENTRIES)]
     stored = details.count(CacheDetail.GENERATED)
@@ -104,7 +104,7 @@ async def test_after_an_invalidation_of_everything_a_full_server_stores_again(
 
 
 @pytest.mark.parametrize("lost", ["an evicted table", "another run of the server"])
-async def test_entries_that_lost_their_table_go_when_they_are_asked_for(
+async def test_entries_without_their_tag_table_are_deleted_when_they_are_asked_for(
     full: ResponseCache, raw: Any, callers: Callers, lost: str
 ) -> None:
     await ask(full, callers, 0, "old")
@@ -122,7 +122,7 @@ async def test_entries_that_lost_their_table_go_when_they_are_asked_for(
     assert not raw.exists(keys.lease)
 
 
-async def test_a_live_entry_is_never_deleted_for_another(
+async def test_a_valid_entry_is_never_deleted_to_make_room_for_another(
     full: ResponseCache, raw: Any, callers: Callers
 ) -> None:
     fill(raw, room_for=20)

@@ -46,7 +46,7 @@ async def test_an_invalidation_that_was_not_confirmed_is_an_error_within_its_dea
 
 @pytest.mark.parametrize("what", INVALIDATIONS)
 @pytest.mark.parametrize("way", ["silent", "cut off"])
-async def test_an_invalidation_whose_answer_alone_was_lost_took_place(
+async def test_an_invalidation_of_which_only_the_answer_was_lost_took_effect(
     proxy: Proxy,
     stocked: ResponseCache,
     new_cache: Callable[..., ResponseCache],
@@ -87,7 +87,7 @@ async def test_an_invalidation_whose_answer_was_cut_off_once_is_repeated(
 
 
 @pytest.mark.parametrize("what", INVALIDATIONS)
-async def test_an_invalidation_is_tried_again_until_its_deadline(
+async def test_an_invalidation_is_tried_again_until_the_server_answers(
     proxy: Proxy,
     stocked: ResponseCache,
     new_hurried: Callable[..., ResponseCache],

@@ -30,7 +30,7 @@ async def test_data_lost_during_a_lookup_costs_a_miss_at_most(
     loss: str,
     command: str,
 ) -> None:
-    """GET goes out with the script, so before it is after the check."""
+    """GET is sent together with the script, so data that is lost before GET is lost after the check."""
     keys = tenant_of(unhurried).keys(["a"])
     await callers.warm_up(unhurried, ["a"], 600, "stored")
     proxy.before(command, lambda: LOSSES[loss](raw_valkey, keys))
@@ -46,7 +46,7 @@ async def test_data_lost_during_a_lookup_costs_a_miss_at_most(
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_an_invalidation_and_then_a_loss_while_the_generator_runs_store_nothing_old(
+async def test_after_an_invalidation_and_a_loss_of_data_a_run_from_before_stores_nothing(
     direct: ResponseCache, unhurried: ResponseCache, callers: Callers, raw_valkey: Any, loss: str
 ) -> None:
     keys = tenant_of(direct).keys(["a"])

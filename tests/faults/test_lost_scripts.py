@@ -18,7 +18,7 @@ def forgetful(proxy: Proxy, raw_valkey: Any) -> Proxy:
     return proxy
 
 
-async def test_every_call_is_repeated_once_and_no_more(
+async def test_each_call_whose_script_the_server_has_lost_is_repeated_once(
     forgetful: Proxy, unhurried: ResponseCache, callers: Callers
 ) -> None:
     for round_of_calls in range(3):
@@ -47,7 +47,7 @@ async def test_a_lease_is_released_though_the_server_loses_its_scripts(
     assert not raw_valkey.exists(tenant_of(unhurried).keys(["a"]).lease)
 
 
-async def test_many_callers_at_once_are_all_served(
+async def test_many_callers_at_once_get_their_values_while_the_server_loses_its_scripts(
     forgetful: Proxy, unhurried: ResponseCache, callers: Callers
 ) -> None:
     async def call(number: int) -> Any:
@@ -61,7 +61,7 @@ async def test_many_callers_at_once_are_all_served(
     assert {(await call(number)).status for number in range(5)} == {CacheStatus.HIT}
 
 
-async def test_scripts_that_the_server_loses_all_the_time_lose_no_invalidation(
+async def test_no_invalidation_is_lost_while_the_server_loses_its_scripts(
     forgetful: Proxy, unhurried: ResponseCache, callers: Callers
 ) -> None:
     content = "old"

@@ -104,7 +104,7 @@ def test_without_a_fault_everything_passes_and_is_counted(
     ],
     ids=lambda value: getattr(value, "__name__", repr(value)),
 )
-def test_a_fault_befalls_connections_that_are_open_and_those_to_come(
+def test_a_fault_applies_to_open_and_to_later_connections(
     stocked: Proxy,
     connect: Callable[[], socket.socket],
     fault: Fault,
@@ -122,7 +122,7 @@ def test_a_fault_befalls_connections_that_are_open_and_those_to_come(
         assert then(connection)
 
 
-def test_a_held_reply_arrives_when_it_is_let_go(
+def test_a_held_reply_arrives_when_another_fault_is_set(
     stocked: Proxy, connect: Callable[[], socket.socket]
 ) -> None:
     stocked.replies(Hold())
@@ -147,7 +147,7 @@ async def test_a_request_whose_client_hung_up_still_reaches_the_server(
     await eventually(lambda: raw_valkey.get("n") == b"1")
 
 
-def test_a_black_hole_answers_nothing_and_the_server_hears_nothing(
+def test_a_black_hole_forwards_neither_requests_nor_replies(
     stocked: Proxy, connect: Callable[[], socket.socket], raw_valkey: Any
 ) -> None:
     stocked.black_hole()
@@ -211,7 +211,7 @@ def test_connections_that_are_ignored_are_neither_made_nor_refused(stocked: Prox
     assert stocked.accepted == 0
 
 
-def test_a_server_that_is_cut_off_is_there_again_at_once(
+def test_after_all_connections_are_cut_a_new_one_works_at_once(
     stocked: Proxy, connect: Callable[[], socket.socket]
 ) -> None:
     connections = [connect(), connect()]
@@ -264,7 +264,7 @@ def test_a_hook_may_command_the_proxy(stocked: Proxy, connect: Callable[[], sock
     assert is_over(connection)
 
 
-def test_a_server_that_is_gone_is_a_connection_that_ends(unused_port: int) -> None:
+def test_a_connection_ends_if_no_server_is_behind_the_proxy(unused_port: int) -> None:
     with (
         Proxy(unused_port) as proxy,
         socket.create_connection(("127.0.0.1", proxy.port), timeout=30) as connection,
@@ -291,7 +291,7 @@ def test_a_command_is_found_however_its_bytes_arrive() -> None:
 
 
 @pytest.mark.parametrize("fault", [Truncate(5), Cut(5), Corrupt(5), Corrupt(0), Pass()], ids=repr)
-def test_an_offset_counts_over_the_borders_of_pieces(fault: Fault) -> None:
+def test_the_offset_of_a_fault_counts_over_all_chunks_of_a_reply(fault: Fault) -> None:
     whole = fault.step(REPLY, 0)
     for border in range(1, len(REPLY)):
         first = fault.step(REPLY[:border], 0)

@@ -20,7 +20,7 @@ BIG = "stored" * 500
 
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "not connected"])
 @pytest.mark.parametrize("way", AWAY)
-async def test_a_failing_read_costs_the_run_within_the_deadline_and_then_there_are_hits_again(
+async def test_after_a_failed_read_the_caller_generates_in_time_and_later_calls_hit(
     proxy: Proxy,
     direct: ResponseCache,
     new_hurried: Callable[..., ResponseCache],
@@ -92,7 +92,7 @@ async def test_callers_who_come_while_the_server_is_away_share_runs_one_at_a_tim
     assert callers.under_way(cache) == 0
 
 
-async def test_a_slow_server_within_the_deadline_is_a_hit(
+async def test_a_slow_answer_within_the_deadline_is_a_hit(
     proxy: Proxy, unhurried: ResponseCache, callers: Callers
 ) -> None:
     await callers.warm_up(unhurried, ["a"], 600, "stored")
@@ -125,7 +125,7 @@ async def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
     await callers.warm_up(cache, ["b"], 600, "of b")
 
 
-async def test_an_answer_that_was_cut_off_once_costs_a_repeat_and_no_run(
+async def test_a_lookup_whose_answer_was_cut_off_once_is_repeated_and_hits(
     proxy: Proxy, direct: ResponseCache, unhurried: ResponseCache, callers: Callers
 ) -> None:
     await callers.remember(direct, ["a"], 600, lambda: "stored")
@@ -148,7 +148,7 @@ async def test_a_lease_whose_grant_was_cut_off_is_recognised_as_the_callers_own(
     assert (response.value, response.detail) == ("generated", CacheDetail.GENERATED)
 
 
-async def test_a_lease_whose_grant_was_lost_is_given_back(
+async def test_a_lease_whose_grant_was_lost_is_released(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,

@@ -1,4 +1,4 @@
-"""A server that takes no writes: hits stay hits, misses run unstored, invalidates work or raise."""
+"""A server that takes no writes: hits stay hits, misses run unstored, invalidations work or raise."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -59,7 +59,7 @@ def spare(new_cache: Callable[..., ResponseCache], raw: Any) -> ResponseCache:
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_hits_stay_hits_whatever_else_is_refused(
+async def test_hits_stay_hits_while_the_server_refuses_writes(
     spare: ResponseCache, raw: Any, callers: Callers, refusal: str
 ) -> None:
     await callers.remember(spare, ["kept"], 600, lambda: "stored")
@@ -79,7 +79,7 @@ async def test_hits_stay_hits_whatever_else_is_refused(
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_an_invalidation_works_or_raises(
+async def test_an_invalidation_takes_effect_or_raises_while_the_server_refuses_writes(
     spare: ResponseCache, raw: Any, callers: Callers, refusal: str, what: str
 ) -> None:
     await callers.remember(spare, ["a"], 600, lambda: "old", tags=["t"])

@@ -30,7 +30,7 @@ def silent_port() -> Iterator[int]:
         ("redis+sentinel://127.0.0.1:{port},127.0.0.1:{port}/service", 4),
     ],
 )
-async def test_a_silent_peer_costs_the_deadline_of_connecting_and_not_that_of_an_invalidation(
+async def test_connecting_to_a_silent_peer_takes_the_connect_deadline_at_most(
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
     stopwatch: Stopwatch,
@@ -45,10 +45,10 @@ async def test_a_silent_peer_costs_the_deadline_of_connecting_and_not_that_of_an
     assert stopwatch.seconds < longest
 
 
-async def test_a_silent_server_is_waited_for_once_in_front_of_the_application(
+async def test_the_middleware_and_its_application_wait_for_a_silent_server_once(
     new_hurried: Callable[..., ResponseCache], proxy: Proxy
 ) -> None:
-    """The application does not look up what the middleware was not answered."""
+    """After a failed lookup of the middleware, the application does not look up the entry again."""
     cache = new_hurried(breaker_failures=100)
     shop = Shop(cache)
     assert await shop.is_answered_in_front()

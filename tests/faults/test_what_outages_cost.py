@@ -44,7 +44,7 @@ async def queue_invalidation(cache: ResponseCache, face: Face, callers: Callers)
 # -- Leases -----------------------------------------------------------------------------------------------
 
 
-async def test_a_lease_that_a_hung_server_grants_when_it_goes_on_keeps_nobody_waiting(
+async def test_a_lease_that_a_server_grants_after_a_hang_keeps_no_caller_waiting(
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
     ask: Ask,
@@ -52,7 +52,7 @@ async def test_a_lease_that_a_hung_server_grants_when_it_goes_on_keeps_nobody_wa
     eventually: Eventually,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By then its caller is gone, and the pauses between the tries to give it back are long."""
+    """By then its caller has ended, and the pauses between the tries to release the lease are long."""
     monkeypatch.setattr(driving, "_FIRST_PAUSE", NEVER)
     with valkey_node() as node:
         url = f"redis://{node.address}"
@@ -77,7 +77,7 @@ async def test_a_lease_that_a_hung_server_grants_when_it_goes_on_keeps_nobody_wa
 
 
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "not connected"])
-async def test_nobody_waits_longer_for_a_connection_than_for_an_answer(
+async def test_no_caller_waits_longer_for_a_connection_than_for_an_answer(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
@@ -123,7 +123,7 @@ async def test_connecting_goes_on_after_its_callers_stopped_waiting(
     assert proxy.accepted == 1
 
 
-async def test_a_connection_that_comes_late_lets_an_open_breaker_try_at_once(
+async def test_a_connection_that_opens_late_lets_an_open_breaker_try_at_once(
     proxy: Proxy,
     direct: ResponseCache,
     new_cache: Callable[..., ResponseCache],
@@ -143,7 +143,7 @@ async def test_a_connection_that_comes_late_lets_an_open_breaker_try_at_once(
     assert response.value == "stored"
 
 
-async def test_nobody_waits_longer_for_the_map_of_a_cluster_than_for_an_answer(
+async def test_no_caller_waits_longer_for_the_slot_map_of_a_cluster_than_for_an_answer(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     ask: Ask,
@@ -162,7 +162,7 @@ async def test_nobody_waits_longer_for_the_map_of_a_cluster_than_for_an_answer(
     assert stopwatch.seconds < 20, "8 deadlines are 1.2 s, and connecting takes a minute"
 
 
-async def test_a_cluster_of_which_no_node_tells_the_map_is_left_alone(
+async def test_no_read_is_sent_to_a_cluster_of_which_no_node_tells_the_slot_map(
     proxy: Proxy, new_cache: Callable[..., ResponseCache], callers: Callers, ask: Ask, face: Face
 ) -> None:
     url = f"redis+cluster://127.0.0.1:{proxy.port}"
@@ -227,7 +227,7 @@ async def test_a_successful_invalidation_does_not_let_reads_try_again(
         assert (await ask(cache, "b")).status is CacheStatus.BYPASS
 
 
-async def test_failing_invalidations_do_not_turn_reads_away(
+async def test_failing_invalidations_do_not_open_the_breaker(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
@@ -276,7 +276,7 @@ async def test_the_opening_and_closing_of_the_breaker_are_logged_with_the_number
 # -- Invalidations ---------------------------------------------------------------------------------------
 
 
-async def test_a_replay_passes_an_open_breaker(
+async def test_a_replay_is_sent_despite_an_open_breaker(
     proxy: Proxy,
     direct: ResponseCache,
     new_cache: Callable[..., ResponseCache],
@@ -285,7 +285,7 @@ async def test_a_replay_passes_an_open_breaker(
     face: Face,
     eventually: Eventually,
 ) -> None:
-    """Until it is taken, other processes read what was invalidated."""
+    """Until Redis takes the invalidation, other processes read outdated entries."""
     await callers.remember(direct, ["a"], 600, lambda: "old", tags=["t"])
     cache = new_cache(proxy.url, breaker_failures=1, breaker_seconds=NEVER, invalidate_deadline=0.3)
     proxy.hang_up()
@@ -350,7 +350,7 @@ async def test_an_invalidation_stops_trying_when_another_of_its_tenant_is_pendin
 async def test_an_invalidation_in_a_thread_takes_no_longer_than_its_deadline(
     proxy: Proxy, new_cache: Callable[..., ResponseCache], stopwatch: Stopwatch
 ) -> None:
-    """Waiting for a turn and for a connection are part of it."""
+    """The deadline includes waiting for a turn and for a connection."""
     cache = new_cache(proxy.url, **LONG, invalidate_deadline=1)
     proxy.black_hole()
 

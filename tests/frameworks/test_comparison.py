@@ -188,7 +188,7 @@ def test_other_requests_are_answered_as_by_the_stock_view(
 
 
 @views
-def test_extensions_of_a_response_stand_beside_the_stored_bytes(
+def test_extensions_of_a_response_are_appended_to_the_stored_bytes(
     view: View, caches: list[ResponseCache], handed_on: list[bytes], decoded: list[bytes]
 ) -> None:
     with _both(view, caches, debug=True) as both:
@@ -200,7 +200,7 @@ def test_extensions_of_a_response_stand_beside_the_stored_bytes(
 
 
 @views
-def test_a_header_a_cookie_and_a_status_that_are_set_before_a_hit_stand_in_its_response(
+def test_a_header_a_cookie_and_a_status_that_are_set_before_a_hit_are_in_its_response(
     view: View, caches: list[ResponseCache], handed_on: list[bytes]
 ) -> None:
     with _both(view, caches, Stamps) as both:
@@ -245,7 +245,7 @@ class _TitleCase(_Sets):
 
 @views
 @pytest.mark.parametrize("sets", [_LowerCase, _TitleCase])
-def test_a_response_with_a_cookie_is_stored_by_nobody(
+def test_a_response_that_sets_a_cookie_says_no_store(
     view: View, caches: list[ResponseCache], sets: type[_Sets]
 ) -> None:
     with _both(view, caches, sets, headers=True) as both:

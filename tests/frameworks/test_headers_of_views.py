@@ -55,7 +55,7 @@ ours_and_stock = pytest.mark.parametrize("ours", [True, False], ids=["ours", "st
 
 
 @views
-def test_what_nobody_may_store_says_so_and_varies_as_everything_does(
+def test_responses_that_may_not_be_stored_say_no_store_and_have_the_usual_vary(
     view: View, caches: list[ResponseCache]
 ) -> None:
     with view.serving(make_schema(caches[0], **OPTIONS), ours=True) as ask:
@@ -70,7 +70,7 @@ def test_what_nobody_may_store_says_so_and_varies_as_everything_does(
 
 
 @views
-def test_streams_say_that_nobody_may_store_them_and_vary_as_everything_does(
+def test_streams_say_no_store_and_have_the_usual_vary(
     view: View, caches: list[ResponseCache]
 ) -> None:
     if view.is_sync or view.ours == "flask":
@@ -92,7 +92,7 @@ def test_streams_say_that_nobody_may_store_them_and_vary_as_everything_does(
 @views
 @ours_and_stock
 @pytest.mark.parametrize("name", ["authorization", "cookie"])
-def test_who_sends_credentials_is_answered_privately(
+def test_a_request_with_credentials_is_answered_with_cache_control_private(
     view: View, caches: list[ResponseCache], name: str, *, ours: bool
 ) -> None:
     with view.serving(make_schema(caches[0], **OPTIONS), ours=ours) as ask:
@@ -128,7 +128,7 @@ def _of(response: httpx.Response, left_out: set[str]) -> dict[str, str]:
 
 @views
 @ours_and_stock
-def test_a_request_for_what_is_stored_is_answered_504_without_it(
+def test_a_request_with_only_if_cached_is_answered_504_if_nothing_is_stored(
     view: View, caches: list[ResponseCache], *, ours: bool
 ) -> None:
     schema = make_schema(caches[0], honour_request_cache_control=True, **OPTIONS)
@@ -176,7 +176,7 @@ def answers(
 @views
 @ours_and_stock
 @pytest.mark.parametrize("name", ["Age", "Expires", "Pragma"])
-def test_what_else_the_application_says_of_freshness_is_not_weakened(
+def test_with_age_expires_or_pragma_of_the_application_a_response_says_no_store(
     view: View, caches: list[ResponseCache], name: str, *, ours: bool
 ) -> None:
     for response in answers(view, caches[0], GET, setting_of({name: "0"}), ours=ours):
@@ -188,7 +188,7 @@ def test_what_else_the_application_says_of_freshness_is_not_weakened(
 @views
 @ours_and_stock
 @pytest.mark.parametrize("status", [202, 403])
-def test_what_has_another_status_than_200_is_stored_by_nobody(
+def test_a_response_with_another_status_than_200_says_no_store(
     view: View, caches: list[ResponseCache], status: int, *, ours: bool
 ) -> None:
     for response in answers(view, caches[0], GET, setting_of({}, status), ours=ours):
@@ -199,7 +199,7 @@ def test_what_has_another_status_than_200_is_stored_by_nobody(
 
 @views
 @ours_and_stock
-def test_tags_of_the_application_stand_before_those_of_this_package(
+def test_cache_tags_of_the_application_are_listed_before_those_of_this_package(
     view: View, caches: list[ResponseCache], *, ours: bool
 ) -> None:
     setting = setting_of({"Cache-Tag": "mine", "Cache-Groups": '"mine"'})
@@ -214,7 +214,7 @@ def test_tags_of_the_application_stand_before_those_of_this_package(
 
 @views
 @ours_and_stock
-def test_what_the_application_invalidates_stands_before_what_a_mutation_does(
+def test_cache_groups_that_the_application_invalidates_are_listed_before_those_of_a_mutation(
     view: View, caches: list[ResponseCache], *, ours: bool
 ) -> None:
     setting = setting_of({"Cache-Group-Invalidation": '"mine"', "Cache-Control": "max-age=7"})

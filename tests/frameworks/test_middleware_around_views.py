@@ -80,7 +80,7 @@ def fronted(caches: list[ResponseCache]) -> Callable[..., Any]:
 
 @each_view
 @pytest.mark.parametrize("by_get", [False, True], ids=["POST", "GET"])
-def test_a_hit_is_answered_as_by_the_view_which_is_not_entered(
+def test_a_hit_of_the_middleware_equals_that_of_the_view_and_does_not_call_the_view(
     view: View, by_get: bool, fronted: Callable[..., Any]
 ) -> None:
     with fronted(view) as front:
@@ -99,7 +99,7 @@ def test_a_hit_is_answered_as_by_the_view_which_is_not_entered(
 
 @each_view
 @pytest.mark.parametrize("by_get", [False, True], ids=["POST", "GET"])
-def test_strawberrys_view_is_answered_with_the_same_json(
+def test_hits_in_front_of_strawberrys_view_have_the_json_of_the_view(
     view: View, by_get: bool, fronted: Callable[..., Any]
 ) -> None:
     with fronted(view, ours=False) as front:
@@ -119,7 +119,7 @@ def test_users_in_turn_get_their_own_answers(view: View, fronted: Callable[..., 
 
 
 @each_view
-def test_a_mutation_is_executed_and_ends_what_is_answered(
+def test_a_mutation_is_executed_and_invalidates_what_the_middleware_answers(
     view: View, fronted: Callable[..., Any]
 ) -> None:
     with fronted(view) as front:
@@ -132,7 +132,7 @@ def test_a_mutation_is_executed_and_ends_what_is_answered(
 
 
 @each_view
-def test_a_disagreement_is_noticed(
+def test_the_middleware_turns_itself_off_if_its_session_differs_from_that_of_the_view(
     view: View, fronted: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with fronted(view, session=lambda _: "mallory") as front:

@@ -139,7 +139,7 @@ async def test_tenants_in_turn_get_their_own_answers(served: Served) -> None:
 
 
 @on_each_server
-async def test_a_body_in_many_parts_is_answered(served: Served) -> None:
+async def test_a_request_body_in_many_parts_is_answered(served: Served) -> None:
     async with served.client() as client:
         for _ in range(3):
             said = await client.post("/graphql", content=in_parts(BODY))
@@ -147,7 +147,7 @@ async def test_a_body_in_many_parts_is_answered(served: Served) -> None:
 
 
 @on_each_server
-async def test_a_long_body_and_a_long_answer(served: Served) -> None:
+async def test_long_request_bodies_and_long_responses_arrive_whole(served: Served) -> None:
     async with served.client() as client:
         for padding in (0, 70_000):
             query = "{ word(length: 400000) }" + " " * padding
@@ -170,8 +170,8 @@ async def test_many_requests_at_once_are_each_answered_once(served: Served) -> N
 
 
 @pytest.mark.parametrize("port", SERVERS, indirect=True, scope="module")
-def test_a_slow_body_and_clients_that_leave(port: int) -> None:
-    """Over a socket, because clients send whole bodies, and wait for their answers."""
+def test_a_slow_request_body_is_answered_while_other_clients_disconnect(port: int) -> None:
+    """Over a socket, because HTTP clients send whole bodies and wait for the response."""
     head = (
         b"POST /graphql HTTP/1.1\r\nhost: a\r\nx-tenant: acme\r\ncontent-type: application/json\r\n"
         b"content-length: %d\r\nconnection: close\r\n\r\n" % len(BODY)

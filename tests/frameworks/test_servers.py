@@ -12,7 +12,7 @@ from tests.servers.waiting import wait_until
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
-def test_each_framework_does_all_of_its_page_on_its_usual_server(
+def test_each_framework_passes_all_checks_on_its_usual_server(
     framework: Framework, tmp_path: Path
 ) -> None:
     with valkey_node() as valkey, valkey.client() as raw:

@@ -30,7 +30,7 @@ ROUNDS = 6
 """Of seconds each: what a round reaches in them depends on the machine."""
 
 
-async def test_no_promise_is_broken_while_everything_collides() -> None:
+async def test_no_violation_is_found_while_reads_invalidations_and_cancellations_collide() -> None:
     wanted = [f"answer {what}" for what in ANSWERS] + ["invalidates", "cancellations", "errors"]
     counted: Counter[str] = Counter()
     for seed in range(ROUNDS):
@@ -43,7 +43,7 @@ async def test_no_promise_is_broken_while_everything_collides() -> None:
     assert counted["runs"] < counted["answers"]
 
 
-async def test_no_response_is_one_that_the_uncached_schema_would_not_give() -> None:
+async def test_every_response_is_one_that_the_uncached_schema_could_give() -> None:
     counted: Counter[str] = Counter()
     for seed in range(ROUNDS):
         report = await run(Options(seed=seed, seconds=5, face="graphql"))
@@ -76,7 +76,7 @@ async def test_queued_invalidations_are_kept_while_redis_is_away() -> None:
 
 
 @pytest.mark.parametrize("face", ["core", "graphql"])
-async def test_no_promise_is_broken_while_everything_goes_wrong(face: FaceName) -> None:
+async def test_no_violation_is_found_while_all_kinds_of_faults_happen(face: FaceName) -> None:
     faults = tuple(Fault)
     counted: Counter[str] = Counter()
     for seed in range(ROUNDS):
@@ -101,7 +101,7 @@ async def test_no_promise_is_broken_while_everything_goes_wrong(face: FaceName) 
 @pytest.mark.parametrize(
     ("face", "hang_share"), [("core", 0.005), ("graphql", 0.003)], ids=["core", "graphql"]
 )
-async def test_runs_that_hang_hold_nobody_longer_than_the_wait_budget(
+async def test_callers_wait_for_runs_that_hang_no_longer_than_the_wait_budget(
     face: FaceName, hang_share: float
 ) -> None:
     counted: Counter[str] = Counter()
@@ -120,10 +120,10 @@ async def test_runs_that_hang_hold_nobody_longer_than_the_wait_budget(
 @pytest.mark.parametrize(
     "faults", [(), (Fault.RESTART,)], ids=["everything works", "the server restarts"]
 )
-async def test_no_caller_waits_for_a_run_that_an_invalidation_made_useless(
+async def test_no_caller_waits_for_a_run_that_an_invalidation_has_outdated(
     faults: tuple[Fault, ...],
 ) -> None:
-    """One process knows of every run, and of every invalidation that makes one useless."""
+    """A single process knows of every run, and of every invalidation that outdates a run."""
     report = await run(
         Options(
             seconds=20,
@@ -147,7 +147,7 @@ SELDOM_CAUGHT = {"leases_of_another_life_honoured"}
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("mutant", sorted(MUTANTS.keys() - SELDOM_CAUGHT))
-async def test_the_fuzz_catches(mutant: str) -> None:
+async def test_the_fuzz_catches_each_mutant(mutant: str) -> None:
     kind = MUTANTS[mutant].kind
     report = await run(Options(seconds=LONGEST, mutant=mutant, stop_at=kind))
     assert report.counted["struck by the mutant"]

@@ -149,7 +149,9 @@ def some(pattern: str, told: Counter[str]) -> bool:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda told: " ".join(told.program))
-def test_hits_are_hits_and_the_package_tells_what_it_tells_without_the_cache(package: Told) -> None:
+def test_hits_stay_hits_and_a_package_records_what_it_records_without_the_cache(
+    package: Told,
+) -> None:
     require(package.needs)
     for way in observed(*package.program):
         assert way["faults"] == 0
@@ -200,9 +202,7 @@ def assert_operations_are_told(package: Told, ours: Any, attempt: int, where: An
         assert some(package.field, told) == (attempt == 0), where
 
 
-def test_the_spans_of_resolvers_of_datadogs_integration_fail_each_operation_without_the_cache() -> (
-    None
-):
+def test_datadogs_spans_of_resolvers_fail_operations_with_and_without_the_cache() -> None:
     """It looks for the middleware in another place than graphql-core 3.3 has it."""
     require("ddtrace")
     for way in observed("datadog", "integration with resolvers"):
@@ -223,8 +223,8 @@ def test_a_subclass_of_sentrys_extension_is_custom_code() -> None:
     }
 
 
-def test_the_instrumentation_of_redis_tells_nothing_of_the_cache_which_tells_it_itself() -> None:
-    """The cache reads and writes connections of redis-py itself; a resolver's own client is told as ever."""
+def test_the_cache_has_spans_of_its_own_and_none_of_the_instrumentation_of_redis() -> None:
+    """The cache reads and writes connections of redis-py itself. Commands of a resolver's client are recorded as usual."""
     require("opentelemetry.instrumentation.redis")
     for told in observed("redis_client"):
         assert told == [

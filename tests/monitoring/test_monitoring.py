@@ -73,7 +73,7 @@ async def test_no_panel_is_empty(watched: Watched, target: Any, eventually: Even
     await eventually(shown)
 
 
-async def test_the_figures_of_a_panel_are_those_of_the_service(
+async def test_the_panel_of_the_hit_ratio_shows_a_ratio_between_0_2_and_1_under_load(
     watched: Watched, eventually: Eventually
 ) -> None:
     def share() -> bool:
@@ -98,7 +98,7 @@ def rules_of(text: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "expression"), rules_of(in_a_hurry(ALERTS.read_text("utf-8"))))
-async def test_the_metrics_of_each_rule_are_there(
+async def test_each_alert_rule_reads_metrics_that_exist(
     watched: Watched, eventually: Eventually, name: str, expression: str
 ) -> None:
     # Without its threshold, a rule that has nothing to report has a value still.
@@ -107,7 +107,7 @@ async def test_the_metrics_of_each_rule_are_there(
     await eventually(lambda: values_of(watched.prometheus.query(without_threshold)))
 
 
-async def test_a_field_that_is_public_and_should_not_be_is_reported(
+async def test_an_alert_reports_a_public_field_that_differs_between_users(
     watched: Watched, eventually: Eventually
 ) -> None:
     def is_reported() -> bool:
@@ -118,7 +118,9 @@ async def test_a_field_that_is_public_and_should_not_be_is_reported(
     await eventually(is_reported)
 
 
-async def test_an_outage_is_reported_and_ends(watched: Watched, eventually: Eventually) -> None:
+async def test_alerts_report_an_outage_and_end_after_it(
+    watched: Watched, eventually: Eventually
+) -> None:
     reported = {"ResponseCacheBreakerOpen", "ResponseCacheInvalidationsPending"}
     watched.valkey.terminate()
     await eventually(lambda: reported <= watched.prometheus.alerts().keys())
@@ -172,7 +174,7 @@ async def test_one_command_starts_the_example_and_prometheus(
         await eventually(lambda: Prometheus(client).query("response_cache_requests_total"))
 
 
-def test_a_deadline_that_the_example_refuses_is_said_in_a_line() -> None:
+def test_a_redis_deadline_that_the_example_refuses_is_reported() -> None:
     command = [sys.executable, "-m", "monitoring", "--redis-deadline", "0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

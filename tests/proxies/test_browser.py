@@ -62,7 +62,7 @@ def asked(service: Service) -> list[Seen]:
     return [each for each in service.seen if each.path == "/" and each.method == "GET"]
 
 
-def test_an_expired_response_is_validated(tmp_path: Path) -> None:
+def test_the_browser_revalidates_an_expired_response(tmp_path: Path) -> None:
     """The page asks again and again, until the browser has asked the service a second time."""
     script = """
         const answers = [];
@@ -83,7 +83,7 @@ def test_an_expired_response_is_validated(tmp_path: Path) -> None:
     assert len(answers) > 2, "the browser never used what it had"
 
 
-def test_what_nobody_may_store_is_asked_for_each_time(tmp_path: Path) -> None:
+def test_the_browser_asks_again_for_responses_that_may_not_be_stored(tmp_path: Path) -> None:
     script = """
         const asking = ["{ now }", "{ now }", "{ fails }", "{ fails }", "{ mine }", "{ mine }"];
         for (const query of asking) await ask(query);
@@ -94,7 +94,7 @@ def test_what_nobody_may_store_is_asked_for_each_time(tmp_path: Path) -> None:
     assert [(each.status, each.if_none_match) for each in asked(service)] == [(200, "")] * 6
 
 
-def test_tenants_are_kept_apart_and_private_responses_are_kept(tmp_path: Path) -> None:
+def test_the_browser_keeps_tenants_apart_and_stores_private_responses(tmp_path: Path) -> None:
     script = """
         const found = [];
         for (const tenant of ["acme", "globex", "acme", "globex"])

@@ -94,7 +94,9 @@ def test_public_responses_are_kept_for_their_lifetime_and_not_longer(
 
 @pytest.mark.combined
 @pytest.mark.parametrize(("field", "windows"), [("public", TTL), ("stale", TTL + STALE)])
-def test_nothing_is_served_after_all_its_windows(front: Front, field: str, windows: int) -> None:
+def test_nothing_is_served_after_its_ttl_and_stale_window(
+    front: Front, field: str, windows: int
+) -> None:
     query = f"query Windows {{ {field} }}"
     front.get(query)
     got_at = time.monotonic()
@@ -105,7 +107,7 @@ def test_nothing_is_served_after_all_its_windows(front: Front, field: str, windo
     assert front.service.made[value] >= sent_at
 
 
-def test_what_browsers_get_lives_no_longer_than_what_the_proxy_has(front: Front) -> None:
+def test_browsers_keep_a_response_no_longer_than_the_proxy_does(front: Front) -> None:
     """Either the proxy tells its age, or the browser has to ask again."""
     query = "query Browsers { public }"
 
@@ -134,7 +136,7 @@ def test_private_responses_are_never_kept(front: Front) -> None:
 
 @pytest.mark.combined
 @pytest.mark.parametrize("query", ["{ now }", "{ fails }", "{ unknown }", "{ now public }"])
-def test_what_nobody_may_store_is_never_kept(front: Front, query: str) -> None:
+def test_responses_that_say_no_store_are_never_kept(front: Front, query: str) -> None:
     for _ in range(3):
         assert not front.is_kept(query)
     assert front.get(query).headers["cache-control"] == "no-store"
@@ -157,8 +159,8 @@ def test_tenants_and_locales_are_kept_apart(front: Front) -> None:
     assert all(front.is_kept(query, who) for who in requesters)
 
 
-def test_conditional_requests_are_answered(front: Front) -> None:
-    """By the proxy for what it has, by the service for what is private."""
+def test_conditional_requests_are_answered_with_304(front: Front) -> None:
+    """The proxy answers for responses that it keeps, the service for private ones."""
     for query, who in (("query Public { words }", None), ("query Private { mine }", ALICE)):
         tag = front.get(query, who).headers["etag"]
         response = front.get(query, {"if-none-match": tag} | (who or {}))

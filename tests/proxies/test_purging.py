@@ -19,7 +19,7 @@ Purge = Callable[[httpx.AsyncClient, InvalidatedTags], Coroutine[Any, Any, None]
 
 
 @pytest.mark.skipif(bool(why_no_xkey()), reason=why_no_xkey())
-def test_varnish_lets_go_of_what_a_mutation_invalidates(tmp_path: Path) -> None:
+def test_varnish_purges_only_responses_that_a_mutation_invalidates(tmp_path: Path) -> None:
     address: list[str] = []
 
     async def purge(tags: InvalidatedTags) -> None:
@@ -49,7 +49,7 @@ def test_varnish_lets_go_of_what_a_mutation_invalidates(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(bool(why_no_xkey()), reason=why_no_xkey())
-def test_varnish_lets_go_of_everything_of_a_tenant(tmp_path: Path) -> None:
+def test_varnish_purges_a_tenant_by_one_name_and_no_other_tenant(tmp_path: Path) -> None:
     with served() as service, proxy("varnish", service.port, tmp_path) as url:
 
         def ask(tenant: str) -> str:

@@ -23,7 +23,9 @@ pytest.importorskip("gunicorn", reason="needs `uv run --group services`")
         pytest.param("uvicorn", "postgresql", marks=ON_POSTGRESQL),
     ],
 )
-def test_answers_are_those_of_the_database(server: str, database: str) -> None:
+def test_no_answer_under_load_is_stale_or_foreign_and_hits_send_no_sql(
+    server: str, database: str
+) -> None:
     with served(server, database) as url:
         report = run(url, SECONDS)
     assert report.wrong == []

@@ -47,7 +47,7 @@ def message_of(assertion: Callable[..., None], *arguments: Any, **named: Any) ->
 
 @pytest.mark.parametrize("wanted", ASSERTIONS)
 @pytest.mark.parametrize("status", ASSERTIONS)
-def test_an_assertion_passes_for_its_status_alone(wanted: str, status: Any) -> None:
+def test_an_assertion_passes_for_its_own_status_only(wanted: str, status: Any) -> None:
     for recorded in (operation(status), RecordedField(coordinate="A.b", count=1, status=status)):
         if wanted == status:
             ASSERTIONS[wanted](recorded)
@@ -55,7 +55,7 @@ def test_an_assertion_passes_for_its_status_alone(wanted: str, status: Any) -> N
             assert "not" in message_of(ASSERTIONS[wanted], recorded)
 
 
-def test_a_message_says_reason_and_advice_and_what_became_of_fields() -> None:
+def test_the_message_of_a_failed_assertion_says_reason_advice_and_statuses_of_fields() -> None:
     fields = (
         RecordedField(coordinate="Query.a", count=1, status="hit"),
         RecordedField(coordinate="Query.b", count=2, status="bypass", reason=Reason.ERRORS),
@@ -71,7 +71,7 @@ def test_a_message_says_reason_and_advice_and_what_became_of_fields() -> None:
     )
 
 
-def test_a_message_says_what_is_stored() -> None:
+def test_the_message_of_a_failed_assertion_describes_the_entry() -> None:
     recorded = operation(
         "hit", age=2.4, ttl=27.6, scope=CacheScope.PRIVATE, limited_by="Query.books"
     )
@@ -81,7 +81,7 @@ def test_a_message_says_what_is_stored() -> None:
     )
 
 
-def test_a_miss_that_is_not_stored_is_no_miss() -> None:
+def test_assert_miss_fails_for_a_miss_that_was_not_stored() -> None:
     recorded = operation("miss", reason=Reason.TOO_LARGE, advice=Reason.TOO_LARGE.advice)
     assert message_of(assert_miss, recorded) == (
         "query Books was a miss, but it was not stored.\n"
@@ -90,14 +90,14 @@ def test_a_miss_that_is_not_stored_is_no_miss() -> None:
     )
 
 
-def test_a_bypass_has_the_reason_that_is_named() -> None:
+def test_assert_bypass_fails_for_another_reason() -> None:
     recorded = operation("bypass", reason=Reason.ERRORS)
     assert_bypass(recorded, reason=Reason.ERRORS)
     said = message_of(assert_bypass, recorded, reason=Reason.GUARDED)
     assert said == "query Books was a bypass, but not because of guarded.\nReason: errors."
 
 
-def test_a_reason_may_be_its_text() -> None:
+def test_assert_bypass_takes_the_text_of_a_reason() -> None:
     recorded = operation("bypass", reason=Reason.ERRORS)
     assert_bypass(recorded, reason="errors")  # type: ignore[arg-type] # as responses show it
     said = message_of(assert_bypass, recorded, reason="error")
@@ -105,14 +105,16 @@ def test_a_reason_may_be_its_text() -> None:
 
 
 @pytest.mark.parametrize("tag", ["Book:42", "[Book]", "Book:*", "*", "Book"])
-def test_a_tag_that_was_invalidated_is_found(tag: str) -> None:
+def test_assert_invalidated_passes_for_a_tag_that_was_invalidated(tag: str) -> None:
     assert_invalidated(mutation(tag), tag)
 
 
 @pytest.mark.parametrize(
     ("invalidated", "tag"), [("Book:*", "Book:42"), ("Book", "[Book]"), ("*", "a"), ("*", "a:b")]
 )
-def test_a_tag_is_found_that_another_covers(invalidated: str, tag: str) -> None:
+def test_assert_invalidated_passes_for_a_tag_that_a_wider_tag_covers(
+    invalidated: str, tag: str
+) -> None:
     assert_invalidated(mutation(invalidated), tag)
 
 
@@ -120,12 +122,14 @@ def test_a_tag_is_found_that_another_covers(invalidated: str, tag: str) -> None:
     ("invalidated", "tag"),
     [("Book:4", "Book:42"), ("Book", "Book:42"), ("[Book]", "Book"), ("Books:*", "Book:42")],
 )
-def test_a_tag_is_not_found_that_another_does_not_cover(invalidated: str, tag: str) -> None:
+def test_assert_invalidated_fails_for_a_tag_that_no_invalidated_tag_covers(
+    invalidated: str, tag: str
+) -> None:
     said = message_of(assert_invalidated, mutation(invalidated), tag)
     assert said == (f"mutation Rename did not invalidate {tag}.\nIt invalidated: {invalidated}.")
 
 
-def test_a_message_names_some_of_many_tags() -> None:
+def test_the_message_of_assert_invalidated_names_20_of_many_tags() -> None:
     many = mutation(*(f"Book:{n:02}" for n in range(30)))
     said = message_of(assert_invalidated, many, "Book:00", "Author:1")
     assert said.startswith("mutation Rename did not invalidate Author:1.\nIt invalidated: Book:00,")
@@ -143,12 +147,12 @@ def test_a_message_names_some_of_many_tags() -> None:
         ("lost", "the queue is full"),
     ],
 )
-def test_the_assertion_names_a_tag_that_is_not_invalidated_yet(when: str, why: str) -> None:
+def test_assert_invalidated_says_why_a_tag_is_not_invalidated_yet(when: str, why: str) -> None:
     said = message_of(assert_invalidated, mutation("a", when=when), "a")
     assert said.startswith("mutation Rename has not invalidated a.\n")
     assert why in said
 
 
-def test_tags_are_required() -> None:
+def test_assert_invalidated_without_tags_is_refused() -> None:
     with pytest.raises(TypeError, match="takes tags"):
         assert_invalidated(mutation("a"))

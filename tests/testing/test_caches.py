@@ -81,7 +81,7 @@ async def test_local_memory_is_emptied_also_where_redis_has_nothing_of_the_tenan
     assert await status_of(face, tenant) is CacheStatus.MISS
 
 
-async def test_a_server_that_does_not_answer_is_reported(
+async def test_clearing_all_tenants_raises_if_the_server_does_not_answer(
     new_cache: NewCache, unused_port: int, face: Face
 ) -> None:
     cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=1)
@@ -99,7 +99,7 @@ async def test_a_cluster_is_cleared_by_the_sync_form_only(
         clear_all_tenants_sync(cache)
 
 
-def test_each_cache_in_memory_is_empty_and_refreshes_nothing_early() -> None:
+def test_each_memory_cache_begins_empty_and_without_early_refresh() -> None:
     with memory_cache() as one, memory_cache() as other:
         assert one.remember_sync(["a"], 60, lambda: 1).status is CacheStatus.MISS
         assert other.remember_sync(["a"], 60, lambda: 1).status is CacheStatus.MISS

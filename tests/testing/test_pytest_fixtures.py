@@ -87,7 +87,7 @@ def test_fixtures_serve_sync_and_async_tests(tmp_path: Path) -> None:
     assert "6 passed, 1 xfailed" in finished.stdout, finished.stdout
 
 
-def test_nothing_but_the_fixtures_imports_pytest() -> None:
+def test_only_the_module_of_the_fixtures_imports_pytest() -> None:
     fixtures = f"{NAME}.testing.pytest"
     for name, path in modules().items():
         imported = imports(path, also_lazy=True)

@@ -55,7 +55,7 @@ async def test_operations_are_recorded_with_status_reason_and_ttl(shelf: Shelf) 
     assert recording.last == private
 
 
-async def test_responses_stay_as_they_are(shelf: Shelf) -> None:
+async def test_a_recording_does_not_change_responses(shelf: Shelf) -> None:
     documents = ("{ books { id } }", "{ now }", "mutation { rename(id: 1) { id } }", "{ broken }")
     before = [await shelf.ask(document) for document in documents]
     with record(shelf.schema):
@@ -101,14 +101,14 @@ async def test_a_deferred_invalidation_is_recorded_when_it_is_committed(
     assert [before.invalidates, recording.last.invalidates] == ["deferred", "now"]
 
 
-async def test_the_latest_operations_are_kept(shelf: Shelf) -> None:
+async def test_a_recording_keeps_the_latest_operations_up_to_its_limit(shelf: Shelf) -> None:
     with record(shelf.schema, limit=2) as recording:
         for name in ("A", "B", "C"):
             await shelf.ask(f"query {name} {{ now }}")
     assert [each.operation_name for each in recording.operations] == ["B", "C"]
 
 
-async def test_nothing_is_recorded_before_and_after(shelf: Shelf) -> None:
+async def test_operations_before_and_after_a_recording_are_not_recorded(shelf: Shelf) -> None:
     options: Any = options_of(shelf.schema)
     assert options.watchers == ()
     await shelf.ask("{ now }")
@@ -128,7 +128,7 @@ async def test_an_operation_that_is_not_valid_is_not_recorded(shelf: Shelf) -> N
             _ = recording.last
 
 
-async def test_an_operation_is_recorded_when_its_outcome_is_known(
+async def test_an_operation_is_not_recorded_before_its_outcome_is_known(
     memory_cache: ResponseCache,
 ) -> None:
     seen: list[tuple[RecordedOperation, ...]] = []
@@ -144,7 +144,7 @@ async def test_an_operation_is_recorded_when_its_outcome_is_known(
     assert recording.last.status == "miss"
 
 
-def test_a_fault_of_the_package_is_recorded_as_such() -> None:
+def test_a_fault_of_the_package_is_recorded_with_the_reason_cache_fault() -> None:
     guard = Guard()
     report = Report(guard)
     assert report.outcome is None
@@ -164,7 +164,9 @@ async def test_a_recording_shows_no_variable_session_tenant_or_tag(shelf: Shelf)
     assert SECRET not in " ".join(map(str, recording.operations))
 
 
-async def test_a_recording_keeps_nothing_of_a_request_alive(memory_cache: ResponseCache) -> None:
+async def test_a_recording_keeps_no_reference_to_the_context_of_a_request(
+    memory_cache: ResponseCache,
+) -> None:
     class Context(dict[str, Any]):
         pass
 
@@ -189,7 +191,7 @@ async def test_recorded_operations_cannot_be_changed(shelf: Shelf) -> None:
             recorded.status = "hit"
 
 
-def test_a_schema_without_the_extension_is_refused() -> None:
+def test_a_recording_of_a_schema_without_the_extension_is_refused() -> None:
     @strawberry.type
     class Query:
         now: int = 12

@@ -62,7 +62,7 @@ async def test_async_and_sync_calls_share_one_entry(
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
 
 
-async def test_a_ttl_of_zero_generates_each_time_and_touches_nothing(
+async def test_a_ttl_of_zero_generates_each_time_and_stores_nothing(
     cache: ResponseCache, face: Any, store: Store
 ) -> None:
     for value in ("one", "two"):
@@ -72,7 +72,7 @@ async def test_a_ttl_of_zero_generates_each_time_and_touches_nothing(
     assert store.all_keys() == []
 
 
-async def test_a_generator_that_fails_leaves_nothing(
+async def test_a_generator_that_fails_leaves_no_entry_and_no_lease(
     cache: ResponseCache, face: Any, store: Store
 ) -> None:
     def fail() -> Any:
@@ -92,7 +92,7 @@ async def test_a_large_value_comes_back_whole(cache: ResponseCache, face: Any) -
     assert (await face.remember(cache, ["a"], 60, never)).value == text
 
 
-async def test_a_server_that_answers_is_found(cache: ResponseCache, face: Any) -> None:
+async def test_ping_succeeds_on_every_topology(cache: ResponseCache, face: Any) -> None:
     await face.ping(cache)
 
 
@@ -195,7 +195,7 @@ async def test_a_stale_value_is_served_while_another_refreshes_it_and_if_refresh
 # -- Invalidations -----------------------------------------------------------------------------------------
 
 
-async def test_an_invalidation_holds_for_every_process(
+async def test_an_invalidation_by_one_process_holds_for_the_others(
     cache: ResponseCache, neighbour: ResponseCache, face: Any
 ) -> None:
     for what in (*INVALIDATIONS, *INVALIDATIONS):
@@ -279,7 +279,7 @@ async def test_a_key_of_a_foreign_type_costs_a_miss_and_no_more(
 async def test_lost_data_costs_misses_and_brings_nothing_old_back(
     cache: ResponseCache, face: Any, store: Store, lost: str
 ) -> None:
-    """As when the server evicts the tag table, or an administrator flushes all."""
+    """The server may evict the tag table, or an administrator may flush all."""
     for parts in (["a"], ["b"]):
         await face.remember(cache, parts, 60, lambda: "old", tags=["t"])
     await face.invalidate(cache, "t")
@@ -335,7 +335,7 @@ async def test_a_hit_of_an_entry_that_was_read_before_is_one_script_in_one_round
 
 @on_servers
 @pytest.mark.parametrize("step", ["lookup", "commit", "release", "invalidate"])
-async def test_a_script_flush_at_any_step_costs_nothing(
+async def test_a_script_flush_at_any_step_fails_no_call(
     cache: ResponseCache, face: Any, store: Store, step: str
 ) -> None:
     def flush() -> str:

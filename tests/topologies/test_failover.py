@@ -1,4 +1,4 @@
-"""A sentinel replaces the primary: requests go on, and no acknowledged invalidate comes undone.
+"""A sentinel replaces the primary: requests go on, and no acknowledged invalidation is undone.
 
 Of one process: another, whose connections still lead to an old primary that takes writes until it is
 told of the new one, reads and invalidates there. Nothing but the servers could prevent that.
@@ -61,7 +61,7 @@ async def test_requests_go_on_over_the_death_of_the_primary_and_no_read_is_older
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_a_replica_that_never_heard_of_an_invalidation_brings_nothing_back(
+async def test_a_promoted_replica_that_lacks_an_invalidation_serves_nothing_outdated(
     cache: ResponseCache, face: Any, sentinels: Sentinels, what: str
 ) -> None:
     primary, replica = sentinels.primary, sentinels.replica
@@ -83,10 +83,10 @@ async def test_a_replica_that_never_heard_of_an_invalidation_brings_nothing_back
         primary.start()
 
 
-async def test_a_lease_of_the_primary_before_keeps_nobody_waiting(
+async def test_a_lease_of_a_lost_primary_keeps_no_caller_waiting(
     sentinels: Sentinels, store: Store, face: Any, eventually: Eventually
 ) -> None:
-    """It is replicated, and its run can store nothing on the new primary."""
+    """The lease is replicated, but its run can store nothing on the new primary."""
     very_long = {**HURRIED, "lease": 3600, "wait_budget": 7200}
     cache, fresh = [await store.new_cache(face, **very_long) for _ in range(2)]
     held = await hold(cache, face, eventually)

@@ -25,7 +25,7 @@ def counted(cache: ResponseCache) -> Census:
 
 @pytest.mark.parametrize("store", WHO_MAY, indirect=True)
 @pytest.mark.parametrize("slots", [1, 3])
-async def test_all_nodes_are_asked_what_they_are_and_what_they_hold(
+async def test_inspecting_and_clearing_all_tenants_reach_all_nodes(
     store: Store, slots: int
 ) -> None:
     cache = await store.new_cache(SYNC, slots_per_tenant=slots)

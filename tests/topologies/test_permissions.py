@@ -166,7 +166,7 @@ def test_every_documented_permission_is_needed(server: Any, command: str) -> Non
     assert command in refused(server.nodes)
 
 
-def test_channels_of_another_prefix_are_none_of_its_business(server: Any) -> None:
+def test_the_permission_for_the_channels_of_its_prefix_is_needed(server: Any) -> None:
     set_rules(server.nodes, "resetchannels", "&another:*")
 
     use_everything(server.url, server.nodes)
@@ -270,8 +270,10 @@ def test_the_documented_line_for_a_server_is_accepted_and_suffices(
         assert cache.remember_sync(["a"], 60, lambda: "again").value == "stored"
 
 
-def test_no_line_does_for_a_server_of_the_other_kind(any_server: tuple[Node, bool]) -> None:
-    """Else the documentation would need one line less."""
+def test_the_documented_line_for_one_kind_of_server_does_not_work_on_the_other(
+    any_server: tuple[Node, bool],
+) -> None:
+    """Otherwise one line in the documentation would be enough."""
     node, is_old = any_server
     with node.client() as admin:
         if is_old:

@@ -87,7 +87,7 @@ def _names_replica(primary: Node, replica: Node) -> bool:
 async def test_no_entry_is_read_from_the_replica_of_a_cluster(
     with_replica: tuple[Cluster, Node], face: Any, way: str
 ) -> None:
-    """Nor where the client of the caller's own reads from replicas."""
+    """Not even if the caller's own client reads from replicas."""
     cluster, replica = with_replica
     (primary,) = cluster.nodes
     options = {"socket_timeout": 20, "load_balancing_strategy": LoadBalancingStrategy.ROUND_ROBIN}

@@ -90,7 +90,7 @@ async def test_an_invalidation_in_the_middle_of_a_migration_holds_from_then_on(
 
 
 @pytest.mark.parametrize("moved", MOVES)
-async def test_a_call_in_the_middle_of_a_migration_costs_a_run_at_most_and_then_there_are_hits_again(
+async def test_a_call_in_the_middle_of_a_migration_gets_a_value_and_later_calls_hit(
     cache: ResponseCache, face: Any, cluster: Cluster, store: Store, moved: str
 ) -> None:
     await face.remember(cache, ["a"], 600, lambda: "kept")
@@ -109,7 +109,7 @@ async def test_a_call_in_the_middle_of_a_migration_costs_a_run_at_most_and_then_
     assert again[1].status is CacheStatus.HIT
 
 
-async def test_the_death_of_one_primary_is_felt_only_by_its_own_tenants(
+async def test_the_loss_of_one_primary_affects_only_tenants_in_its_slots(
     face: Any, cluster: Cluster, store: Store
 ) -> None:
     # However many of the tenants are its own: an open breaker would not see at once that it is back.

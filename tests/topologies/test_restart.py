@@ -102,7 +102,7 @@ def server_with_aof() -> Iterator[Standalone]:
 
 @pytest.mark.parametrize("others", [False, True], ids=["first of its tenant", "not the first"])
 @pytest.mark.parametrize("how", ["snapshot", "AOF"])
-async def test_a_lease_that_a_restart_revives_keeps_nobody_waiting(
+async def test_a_lease_that_a_restart_restores_keeps_no_caller_waiting(
     request: pytest.FixtureRequest,
     new_cache: NewCache,
     face: Any,
@@ -125,7 +125,7 @@ async def test_a_lease_that_a_restart_revives_keeps_nobody_waiting(
     await assert_nobody_is_waited_for(fresh, face, held)
 
 
-async def test_a_lease_of_the_same_life_is_waited_for(
+async def test_a_lease_of_a_server_that_did_not_restart_is_waited_for(
     new_cache: NewCache, server: Standalone, face: Any, eventually: Eventually
 ) -> None:
     cache, fresh = (new_cache(server.url, lease=10, wait_budget=budget) for budget in (60, 10))
@@ -138,7 +138,7 @@ async def test_a_lease_of_the_same_life_is_waited_for(
 
 @pytest.mark.parametrize("store", [("cluster", "url")], indirect=True, ids=["cluster"])
 @pytest.mark.parametrize("how", ["restart", "migration"])
-async def test_a_lease_on_another_node_of_a_cluster_keeps_nobody_waiting(
+async def test_a_lease_in_a_cluster_that_moved_or_was_restored_keeps_no_caller_waiting(
     cluster: Cluster, store: Store, face: Any, eventually: Eventually, how: str
 ) -> None:
     cache, fresh = [await store.new_cache(face, **VERY_LONG) for _ in range(2)]

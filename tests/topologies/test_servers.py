@@ -86,9 +86,7 @@ def test_a_killed_node_comes_back_where_it_was_with_its_last_snapshot() -> None:
 
 
 @pytest.mark.parametrize("name", TOPOLOGIES)
-async def test_clients_of_both_kinds_and_the_admin_meet_in_one_store(
-    running: Running, name: str
-) -> None:
+async def test_sync_async_and_admin_clients_see_the_same_data(running: Running, name: str) -> None:
     topology = running(name)
     key = f"{{{PREFIX}:1:}}:e:"
     with topology.admin() as admin:
@@ -106,7 +104,7 @@ async def test_clients_of_both_kinds_and_the_admin_meet_in_one_store(
 
 
 @pytest.mark.parametrize("name", ["password", "acl"])
-def test_without_credentials_nothing_is_answered(running: Running, name: str) -> None:
+def test_a_client_without_credentials_is_refused(running: Running, name: str) -> None:
     node = running(name).node
     with (
         redis.Redis(port=node.port, **ONCE) as client,
@@ -127,7 +125,7 @@ def test_without_credentials_nothing_is_answered(running: Running, name: str) ->
     ],
     ids=["another prefix", "keys", "flushall", "config", "a script", "publish"],
 )
-def test_the_user_of_a_cache_may_do_nothing_else(
+def test_the_acl_user_of_a_cache_may_do_nothing_beyond_its_permissions(
     running: Running, forbidden: Callable[[redis.Redis], Any]
 ) -> None:
     with running("acl").client(**DEADLINE) as client:
@@ -140,7 +138,9 @@ def test_the_user_of_a_cache_may_do_nothing_else(
 
 
 @pytest.mark.parametrize("name", ["tls", "debian-tls"])
-def test_tls_is_refused_by_whoever_trusts_another_authority(running: Running, name: str) -> None:
+def test_a_client_that_trusts_another_authority_refuses_the_certificate(
+    running: Running, name: str
+) -> None:
     url = running(name).url
     port = urlsplit(url).port
     assert port is not None
@@ -151,7 +151,7 @@ def test_tls_is_refused_by_whoever_trusts_another_authority(running: Running, na
 
 
 @pytest.mark.parametrize("name", ["tls", "debian-tls"])
-def test_tls_has_to_be_spoken(running: Running, name: str) -> None:
+def test_a_client_without_tls_is_refused(running: Running, name: str) -> None:
     port = urlsplit(running(name).url).port
     assert port is not None
     with redis.Redis(port=port, **ONCE) as client, pytest.raises(redis.RedisError):
@@ -159,7 +159,7 @@ def test_tls_has_to_be_spoken(running: Running, name: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_the_certificate_is_for_the_loopback_interface(
+def test_the_certificate_is_valid_for_127_0_0_1_and_localhost(
     running: Running, certificates: Certificates, host: str
 ) -> None:
     url = running("tls").url.replace("127.0.0.1", host, 1)
@@ -208,7 +208,7 @@ async def test_a_primary_that_is_killed_is_replaced_and_clients_find_the_new_one
 # -- Cluster --------------------------------------------------------------------------------------------
 
 
-def test_each_primary_sends_clients_to_the_others(cluster: Cluster) -> None:
+def test_each_primary_redirects_clients_to_the_owner_of_a_slot(cluster: Cluster) -> None:
     slot = cluster.slot_of("key")
     owner = cluster.owner_of(slot)
     for node in cluster.nodes:
@@ -221,7 +221,7 @@ def test_each_primary_sends_clients_to_the_others(cluster: Cluster) -> None:
                 assert caught.value.node_addr == ("127.0.0.1", owner.port)
 
 
-async def test_a_slot_moves_while_clients_look(cluster: Cluster) -> None:
+async def test_a_slot_can_be_moved_while_clients_read_its_keys(cluster: Cluster) -> None:
     keys = [f"{{moving}}{number}" for number in range(4)]
     slot = cluster.slot_of("moving")
     source = cluster.owner_of(slot)
@@ -252,7 +252,7 @@ async def test_a_slot_moves_while_clients_look(cluster: Cluster) -> None:
     assert cluster.owner_of(slot) is target
 
 
-def test_keys_of_the_other_primaries_stay_in_reach_when_one_is_killed(cluster: Cluster) -> None:
+def test_keys_of_the_other_primaries_stay_reachable_when_one_is_killed(cluster: Cluster) -> None:
     lost = cluster.owner_of(cluster.slot_of("lost"))
     kept = next(f"{n}" for n in range(99) if cluster.owner_of(cluster.slot_of(f"{n}")) is not lost)
     with cluster.owner_of(cluster.slot_of(kept)).client() as client:
