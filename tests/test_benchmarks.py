@@ -38,7 +38,7 @@ def test_a_delaying_proxy_passes_everything_on_in_order(hold: float) -> None:
 _SENT = b"".join(b"%d;" % number for number in range(100))
 
 
-def test_a_client_of_a_proxy_without_a_server_is_let_go() -> None:
+def test_a_delaying_proxy_without_a_server_closes_the_connection() -> None:
     async def ask() -> bytes:
         gone = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
         port = port_of(gone)
@@ -53,7 +53,7 @@ def test_a_client_of_a_proxy_without_a_server_is_let_go() -> None:
     assert asyncio.run(ask()) == b""
 
 
-def test_the_figures_of_http_are_drawn(tmp_path: Path) -> None:
+def test_the_plot_of_results_over_http_is_an_svg(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is in the group benchmark")
     figures = [
         {
@@ -77,7 +77,9 @@ def test_the_figures_of_http_are_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.exhaustive
-def test_hits_over_http_are_measured_with_redis_further_away(tmp_path: Path) -> None:
+def test_the_benchmark_over_http_measures_each_number_of_connections_and_each_delay(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("uvicorn", reason="the servers run on uvicorn")
     written = tmp_path / "http.json"
     command = [sys.executable, "-m", "benchmarks.http", "--only", "this package's middleware"]
@@ -91,7 +93,7 @@ def test_hits_over_http_are_measured_with_redis_further_away(tmp_path: Path) -> 
     assert all(one["per_second"] > 0 and not one["refused"] for e in figures for one in e["rounds"])
 
 
-def test_an_interval_of_a_median_leaves_out_rounds_that_were_disturbed() -> None:
+def test_a_confidence_interval_is_not_moved_by_a_few_disturbed_rounds() -> None:
     from benchmarks.telemetry import interval
 
     quiet = [number / 100 for number in range(100)]

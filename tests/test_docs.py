@@ -33,7 +33,7 @@ def test_every_test_that_the_documentation_names_exists() -> None:
     assert missing == []
 
 
-def test_each_page_beside_the_documentation_is_linked_from_the_readme() -> None:
+def test_each_page_outside_the_folder_docs_is_linked_from_the_readme() -> None:
     pages = [*ROOT.glob("*.md"), *(ROOT / "example_schema").glob("*.md")]
     links = re.findall(r"\]\(([\w/.]+\.md)\)", (ROOT / "README.md").read_text("utf-8"))
     found = {str(page.relative_to(ROOT)) for page in pages} - {"README.md"}
@@ -102,7 +102,7 @@ def test_pages_for_users_of_other_caches_name_what_exists() -> None:
         assert set(re.findall(r"(\w+)\(", span)) <= set(functions), span
 
 
-def test_the_documentation_shows_the_numbers_of_the_settings() -> None:
+def test_defaults_of_settings_in_the_documentation_are_those_of_the_code() -> None:
     """Pages that name a setting with its default, such as `lease`, 10 s."""
     units = {"s": 1.0, "MiB": 1024.0**2, "": 1.0}
     page = (ROOT / "docs" / "production" / "failures.md").read_text(encoding="utf-8")

@@ -57,7 +57,7 @@ def test_every_example_is_shown_with_its_output() -> None:
     assert shown == files == {path.relative_to(DOCS / "examples").as_posix() for path in there}
 
 
-def test_the_tests_of_the_application_pass(tmp_path: Path) -> None:
+def test_the_tests_of_the_documented_application_pass(tmp_path: Path) -> None:
     """In a directory of their own, as a user would have them, with every warning an error."""
     for path in APPLICATION.glob("*.py"):
         shutil.copy(path, tmp_path)
@@ -92,7 +92,7 @@ for _ in range(2):
 
 @pytest.mark.exhaustive
 def test_the_django_project_does_what_its_page_shows(tmp_path: Path) -> None:
-    """Its tests pass, and the commands of its page print what stands below them."""
+    """Its tests pass, and the commands of its page print what the page shows below them."""
     project = shutil.copytree(PROJECT, tmp_path / "project")
 
     def run(*command: str) -> str:

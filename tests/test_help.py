@@ -141,7 +141,7 @@ def test_help_names_every_argument(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in CALLED if name.endswith("_sync")])
-def test_a_sync_form_takes_what_its_async_form_takes(name: str) -> None:
+def test_a_sync_method_takes_the_arguments_of_its_async_form(name: str) -> None:
     own, referred = parameters_of(CALLED[name]), parameters_of(async_form_of(CALLED[name]))
     assert [(each.name, each.kind, each.default) for each in own] == [
         (each.name, each.kind, each.default) for each in referred
@@ -149,7 +149,7 @@ def test_a_sync_form_takes_what_its_async_form_takes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLED)
-def test_help_says_what_an_argument_is_that_is_left_out(name: str) -> None:
+def test_help_says_the_default_of_each_optional_argument(name: str) -> None:
     said = items(sections(CALLED[name]).get("Args", ""))
     for parameter in parameters_of(CALLED[name]):
         if parameter.default is not parameter.empty:
@@ -194,7 +194,7 @@ def test_help_has_an_example_which_the_doctests_run(name: str) -> None:
     assert doctest.DocTestParser().get_examples(example)
 
 
-def test_examples_are_run() -> None:
+def test_pytest_is_configured_to_run_doctests() -> None:
     options = (ROOT / "pyproject.toml").read_text("utf-8")
     assert '"--doctest-modules"' in options
     assert 'testpaths = ["tests", "src"]' in options
@@ -203,7 +203,7 @@ def test_examples_are_run() -> None:
 @pytest.mark.parametrize(
     "name", [name for name, kind in NAMES.items() if dataclasses.is_dataclass(kind)]
 )
-def test_help_names_every_attribute_of_a_result(name: str) -> None:
+def test_help_names_every_attribute_of_a_dataclass(name: str) -> None:
     fields = [each.name for each in dataclasses.fields(NAMES[name])]
     assert list(items(sections(NAMES[name])["Attributes"])) == fields
 
@@ -211,7 +211,7 @@ def test_help_names_every_attribute_of_a_result(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [n for n, k in NAMES.items() if isinstance(k, type) and issubclass(k, Enum)]
 )
-def test_help_names_every_member_of_a_list(name: str) -> None:
+def test_help_names_every_member_of_an_enum(name: str) -> None:
     members = [each.name for each in NAMES[name]]
     assert list(items(sections(NAMES[name])["Attributes"])) == members
 

@@ -90,7 +90,7 @@ def _imports(path: Path, *, also_lazy: bool) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
-def test_graphql_imports_point_downwards() -> None:
+def test_modules_in_graphql_import_only_from_lower_folders() -> None:
     root = f"{NAME}.graphql."
     places = {
         name.removeprefix(root).partition(".")[0] for name in modules() if name.startswith(root)
@@ -162,7 +162,7 @@ def test_the_algorithm_does_no_io() -> None:
             assert not imported.startswith(io), f"{name} imports {imported}"
 
 
-def test_helpers_for_tests_are_imported_by_nothing() -> None:
+def test_nothing_else_in_the_package_imports_its_helpers_for_tests() -> None:
     testing = f"{NAME}.testing"
     for name, path in modules().items():
         if not name.startswith(testing):
@@ -170,7 +170,7 @@ def test_helpers_for_tests_are_imported_by_nothing() -> None:
             assert not any(each.startswith(testing) for each in imported), name
 
 
-def test_only_the_app_imports_django_and_nothing_else_imports_the_app() -> None:
+def test_only_the_django_app_imports_django_and_nothing_else_imports_the_app() -> None:
     app = f"{NAME}.django"
     for name, path in modules().items():
         if not name.startswith(app):
@@ -203,7 +203,7 @@ def test_there_are_no_circles_of_imports() -> None:
         visit(name, ())
 
 
-def test_every_line_is_logged_where_it_cannot_raise() -> None:
+def test_only_core_log_imports_logging() -> None:
     """What handlers and filters raise is dropped in `core/_log.py`, and nowhere else."""
     for name, path in modules().items():
         if name != f"{NAME}.core._log":

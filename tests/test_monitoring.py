@@ -17,7 +17,7 @@ def test_each_alert_has_a_section_that_says_what_to_do() -> None:
     assert anchors == [name.lower() for name in alerts]
 
 
-def test_the_dashboard_is_what_grafana_imports() -> None:
+def test_the_dashboard_has_panels_with_unique_ids() -> None:
     text = DASHBOARD.read_text("utf-8")
     assert "response_cache_requests_total" in text
     ids = re.findall(r'^      "id": (\d+)', text, re.MULTILINE)

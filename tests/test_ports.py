@@ -8,7 +8,7 @@ from tests.conftest import running_server
 from tests.servers.ports import LOOPBACK, reserved_port
 
 
-def test_a_reserved_port_is_for_its_own_server_alone() -> None:
+def test_a_reserved_port_can_be_used_only_by_its_own_server() -> None:
     with reserved_port() as port:
         for _ in range(2):
             with pytest.raises(ConnectionRefusedError):

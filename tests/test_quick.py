@@ -29,7 +29,7 @@ def taken(part: str, monkeypatch: pytest.MonkeyPatch) -> list[Case]:
     return cases
 
 
-def test_the_parts_of_the_exhaustive_cases_are_all_of_them_and_share_none(
+def test_each_exhaustive_case_is_in_exactly_one_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     parts = [taken(f"{number}/3", monkeypatch) for number in (1, 2, 3)]
@@ -46,7 +46,7 @@ def test_the_parts_of_the_exhaustive_cases_are_all_of_them_and_share_none(
 
 
 @pytest.mark.parametrize("part", ["0/3", "4/3", "2", "half"])
-def test_a_part_that_there_is_not_is_refused(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_does_not_exist_is_refused(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(pytest.UsageError, match="such as 2/3"):
         taken(part, monkeypatch)
 
@@ -94,15 +94,15 @@ def test_the_quick_run_makes_only_the_cases_that_it_takes() -> None:
     assert [case.id for case in cases(marks="not exhaustive")] == quick
 
 
-def test_the_quick_run_takes_a_case_with_its_mark_besides_the_others() -> None:
+def test_the_quick_run_takes_a_case_with_the_mark_quick_in_addition_to_its_own() -> None:
     without = [case.id for case in cases(marks="not exhaustive")]
     left_out = next(case.id for case in cases(marks="") if case.id not in without)
     made = [case.id for case in cases(marks="not exhaustive", kept=(left_out,))]
     assert sorted(made) == sorted([*without, left_out])
 
 
-def test_a_folder_that_pytest_alone_does_not_enter_keeps_each_value() -> None:
-    """Each is a framework, a server or a package there, which no other run shows."""
+def test_a_folder_that_the_quick_run_does_not_enter_keeps_each_value() -> None:
+    """Each value there is a framework, a server or a package, which no other run tests."""
 
     def values_in(folder: str) -> int:
         made = cases(marks="not exhaustive", folder=folder, values="abcdefgh")
@@ -117,10 +117,12 @@ def test_a_folder_that_pytest_alone_does_not_enter_keeps_each_value() -> None:
     [("not exhaustive or versions", ()), ("not exhaustive", ("test_any.py::test_any[b-y]",))],
     ids=["other versions", "a case that is named"],
 )
-def test_other_runs_make_every_case(marks: str, arguments: tuple[str, ...]) -> None:
+def test_a_run_with_other_marks_or_with_a_named_case_makes_every_case(
+    marks: str, arguments: tuple[str, ...]
+) -> None:
     assert len(cases(marks=marks, arguments=arguments)) == 12
 
 
-def test_one_case_tells_that_an_exhaustive_test_was_left_out() -> None:
+def test_the_quick_run_makes_one_case_of_an_exhaustive_test_to_tell_that_it_was_left_out() -> None:
     assert len(cases(marks="not exhaustive", mark="exhaustive")) == 1
     assert len(cases(marks="not exhaustive", mark="combined")) == 12

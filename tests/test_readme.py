@@ -46,7 +46,7 @@ def test_the_example_passes_a_strict_type_checker(checker: list[str], tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
-def test_links_lead_to_files_and_headings(name: str) -> None:
+def test_links_lead_to_files_and_headings_that_exist(name: str) -> None:
     """The build of the documentation checks the links of its own pages."""
     text = (ROOT / name).read_text(encoding="utf-8")
     for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
