@@ -176,7 +176,7 @@ class AsyncCluster(ClusterNodes[AsyncLink]):
             self._learning = started(self._learn(), self._context)
 
     async def _learn(self) -> None:
-        """Ask one node after the other for the map, until one answers; then send the calls that waited, or fail them."""
+        """Ask one node after the other for the map, until one answers; then send the waiting calls, or fail them."""
         outcome: Sequence[Any] | BaseException = ConnectionError("no node of the cluster answers")
         try:
             for node in candidates(self._slots, self._source.seeds):
