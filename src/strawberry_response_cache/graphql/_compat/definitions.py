@@ -14,14 +14,14 @@ def definition_of(element: Any) -> Any:  # noqa: ANN401 - graphql-core's types a
 
 
 def resolves_entities(graphql_field: GraphQLField) -> bool:
-    """Whether a field is Strawberry's `_entities`, which resolves each object by its representation alone."""
+    """Whether a field is Strawberry's `_entities`, which resolves each object only from its own representation."""
     resolver = getattr(definition_of(graphql_field), "base_resolver", None)
     function = getattr(getattr(resolver, "wrapped_func", None), "__func__", None)
     return function is Schema.entities_resolver
 
 
 def is_told_where_it_stands(kind: GraphQLObjectType) -> bool:
-    """Whether the objects of a type are made by code that is told which representation of a list it gets."""
+    """Whether the code that makes the objects of a type receives the index of their representation in the list."""
     definition = definition_of(kind)
     is_found = hasattr(getattr(definition, "origin", None), "resolve_reference")
     return not is_found and getattr(definition, "from_input", None) is not None
@@ -30,7 +30,7 @@ def is_told_where_it_stands(kind: GraphQLObjectType) -> bool:
 def identity_name(kind: GraphQLObjectType) -> str:
     """Return the name of the field that identifies objects of a type: ``id``, or the ``@key`` of Apollo Federation.
 
-    A key of several fields, or of fields below a field, is none.
+    A ``@key`` of several fields, or of nested fields, is not used.
 
     Source: https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/directives#key
     """
@@ -42,7 +42,7 @@ def identity_name(kind: GraphQLObjectType) -> str:
 
 
 def key_without_identity(kind: GraphQLObjectType) -> str | None:
-    """Return the ``@key`` of a type whose objects it does not identify; None if something does, or without a key."""
+    """Return the ``@key`` of a type if neither it nor an ``id`` identifies the objects; None otherwise."""
     has_identity = identity_name(kind) in kind.fields or _declares_id(definition_of(kind))
     return None if has_identity else next(iter(_federation_keys(kind)), None)
 

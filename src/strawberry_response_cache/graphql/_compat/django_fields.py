@@ -30,7 +30,7 @@ _CONNECTION: Final = "strawberry_django.fields.field.StrawberryDjangoConnectionE
 _EXTENSIONS: Final = frozenset(
     {_CONNECTION, "strawberry_django.fields.field.StrawberryOffsetPaginatedExtension"}
 )
-"""Field extensions that return the rows of the resolver, a page of them."""
+"""Field extensions that return a page of the resolver's rows."""
 _RESOLVERS: Final = frozenset(
     {
         f"{_CONNECTION}.apply.<locals>.default_resolver",
@@ -49,12 +49,12 @@ _ASKING_THE_USER: Final = frozenset(
     f"strawberry_django.permissions.{name}"
     for name in ("IsAuthenticated", "IsStaff", "IsSuperuser")
 )
-"""Permission extensions that look at the user alone."""
+"""Permission extensions that check only the user."""
 _ASKING_A_TARGET: Final = frozenset(
     f"strawberry_django.permissions.{name}"
     for name in ("HasPerm", "HasSourcePerm", "HasRetvalPerm")
 )
-"""Permission extensions that look at what their ``target`` says: the user, the parent, or the value."""
+"""Permission extensions that check what their ``target`` names: the user, the parent, or the value."""
 _BEFORE_THE_VALUE: Final = frozenset({"GLOBAL", "SOURCE"})
 _PROPERTY: Final = frozenset({"strawberry_django.descriptors.ModelProperty"})
 _PAGES: Final = frozenset(
@@ -65,19 +65,19 @@ _LIBRARIES: Final = frozenset({"strawberry", "strawberry_django", "builtins", "t
 _LIMITS: Final = ("PAGINATION_DEFAULT_LIMIT", "PAGINATION_MAX_LIMIT")
 _ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
 _LISTED: Final = ("edges", "node"), ("results",)
-"""The ways from a page to its objects."""
+"""The paths of fields from a page to its objects."""
 
 
 def is_django_field(field: object) -> bool:
-    """Whether a field is strawberry-django's own: no subclass, and none of its methods replaced."""
+    """Whether a field is strawberry-django's own: no subclass, and its ``get_queryset`` is not replaced."""
     return is_known(type(field), _FIELD) and "get_queryset" not in vars(field)
 
 
 def reads_its_parent(graphql_field: GraphQLField, field: Any) -> bool:  # noqa: ANN401 - strawberry-django's own
     """Whether a field of strawberry-django only reads its parent: a column, a relation, a lookup, a page.
 
-    A method of the user's own may read ``info``, so the field counts as one with a resolver: of a filter or an
-    order, of a class of pages, or one that makes an annotation or a prefetch for each request.
+    A method of the user's own may read ``info``, so a field that uses one counts as one with a resolver. Such a
+    method is one of a filter, an order or a class of pages, or it makes an annotation or a prefetch.
     """
     if field.base_resolver is not None and not is_library_resolver(field):
         return False
@@ -97,7 +97,7 @@ def is_library_resolver(field: Any) -> bool:  # noqa: ANN401 - as above
 
 
 def _asks_per_request(store: Any) -> bool:  # noqa: ANN401 - hints for the optimizer
-    """Whether hints for the optimizer hold functions of the user's own, which it calls with ``info``."""
+    """Whether hints for the optimizer hold functions of the user's own, which the optimizer calls with ``info``."""
     return any(_functions_in(store))
 
 
@@ -116,7 +116,7 @@ def _property_of(field: Any) -> Any:  # noqa: ANN401 - strawberry-django's own
 
 
 def _is_own_page(named: GraphQLNamedType) -> bool:
-    """Whether a class of connections or pages replaces a method of the library, which makes the page."""
+    """Whether a class of connections or pages overrides a method with which the library makes the page."""
     definition = definition_of(named)
     kinds = getattr(getattr(definition, "origin", None), "__mro__", ())
     if not any(qualified_name(kind) in _PAGES for kind in kinds):
@@ -197,7 +197,7 @@ def functions_of_hints(graphql_field: GraphQLField) -> Iterator[object]:
 
 
 def annotations_of(graphql_field: GraphQLField) -> Iterator[list[str]]:
-    """Yield the annotations among these hints that are no functions, each with its name."""
+    """Yield the annotations in the hints of a field and its type that are no functions, each with its name."""
     for store in _stores_of(graphql_field):
         for name, expression in getattr(store, "annotate", {}).items():
             if not callable(expression):
@@ -216,7 +216,10 @@ def _stores_of(graphql_field: GraphQLField) -> Iterator[Any]:
 
 
 def _text_of(expression: Any) -> str:  # noqa: ANN401 - of Django
-    """Return the text of an expression, the same in every process. A query set, whose text asks the database, counts by its class."""
+    """Return a text of an expression that is the same in every process.
+
+    It names only the class of a query set, because its text would query the database.
+    """
     kind = type(expression)
     is_shown = hasattr(kind, "resolve_expression") and not hasattr(kind, "iterator")
     written = called(repr, expression) if is_shown else Raised(TypeError())
@@ -224,7 +227,7 @@ def _text_of(expression: Any) -> str:  # noqa: ANN401 - of Django
 
 
 def limits_of_pages(field: object) -> list[Any]:
-    """Return how many rows the project's settings let a field of strawberry-django show."""
+    """Return the limits of pages in the project's settings, for a field of strawberry-django; empty for others."""
     settings: Any = getattr(
         sys.modules.get("strawberry_django.settings"), "strawberry_django_settings", None
     )
@@ -326,7 +329,7 @@ def hands_on(extension: object) -> bool:
 
 
 def asks_permission(extension: object) -> bool:
-    """Whether a field extension checks a permission before the resolver, from the user and the parent alone."""
+    """Whether a field extension checks a permission before the resolver, only from the user and the parent."""
     kind = type(extension)
     return is_known(kind, _ASKING_THE_USER) or (
         is_known(kind, _ASKING_A_TARGET) and _target_of(extension) in _BEFORE_THE_VALUE
@@ -343,7 +346,7 @@ def _target_of(extension: object) -> str:
 
 
 def listed_types(kind: GraphQLObjectType) -> Iterator[GraphQLNamedType]:
-    """Yield the types of the objects of which a type is a page: a connection, or an offset pagination.
+    """Yield the types of the objects that a type lists, if it is a connection or an offset pagination.
 
     Source: https://relay.dev/graphql/connections.htm
     """
@@ -373,7 +376,7 @@ def reads_the_id(function: object) -> bool:
 
 
 def is_query_set(kind: type) -> bool:
-    """Whether objects of a class are iterated over as Django's query sets are: no code runs between the rows."""
+    """Whether a class has the iteration of Django's query sets, in which no code runs between the rows."""
     query: Any = sys.modules.get("django.db.models.query")
     return query is not None and all(
         getattr(kind, each, None) is getattr(query.QuerySet, each)

@@ -1,8 +1,8 @@
 """The end of a mutation: after the teardown of every extension, and before its answer is sent.
 
 Strawberry enters and leaves all `on_operation` hooks through one context manager of its runner. The
-invalidation happens when that is left, also after an exception. A stream yields its results inside of it, so the
-last frame of a mutation is held back until the stream is exhausted.
+invalidation happens when that manager is left, also after an exception. A stream yields its results inside of
+it, so the last frame of a mutation is held back until the stream is exhausted.
 
 Methods of the schema are replaced, and a copy of the schema gets the replaced methods too. So each replaced
 method finds the schema on which it was called through the execution context.
@@ -30,12 +30,12 @@ _NOTHING: Final = object()
 
 
 class Settling:
-    """The part of a request that acts at its end; each of its methods may be called repeatedly.
+    """What acts at the end of a request; each of its methods may be called repeatedly.
 
     Attributes:
         is_watched: Whether `settle` or `settle_sync` will be called at the end.
-        runner: A weak reference to Strawberry's runner of its request. The runner holds it in turn, and a
-            circle of references would keep the whole answer until the garbage collector runs.
+        runner: A weak reference to Strawberry's runner of its request. The runner refers to this object, and a
+            cycle of references would keep the whole answer until the garbage collector runs.
     """
 
     is_watched: bool
@@ -45,7 +45,7 @@ class Settling:
     def all_extensions(self) -> Sequence[SchemaExtension] | None:
         """All extensions of its request, in the order of their hooks; None where that is not known.
 
-        A factory may return another one for each request.
+        The factory of an extension may return another extension for each request.
         """
         runner = None if self.runner is None else self.runner()
         return None if runner is None else runner.extensions
@@ -59,7 +59,7 @@ class Settling:
         raise NotImplementedError
 
     def settle_sync(self) -> None:
-        """Act at the end of the request; the sync form of `settle`."""
+        """Act at the end of a synchronous request, as `settle` does."""
         raise NotImplementedError
 
     def settle_early(self) -> None:
@@ -67,7 +67,7 @@ class Settling:
         raise NotImplementedError
 
     def told(self) -> dict[str, Any]:
-        """Return what is said of the request in `extensions` when it is over."""
+        """Return the members of `extensions` that describe the request after its end."""
         raise NotImplementedError
 
     def note_fault(self, error: Exception) -> None:
@@ -76,7 +76,7 @@ class Settling:
 
 
 def watch_streams(schema: BaseSchema) -> None:
-    """Make a schema settle each stream at its end."""
+    """Make a schema call `Settling.settle` at the end of each stream."""
     # `stream` reads `_stream` after the extensions were created, so the first request is included.
     exchange(schema, "_stream", _Stream)
 
@@ -109,7 +109,7 @@ class Exchanged:
 
 
 def exchange(schema: BaseSchema, name: str, made: type[Exchanged]) -> None:
-    """Replace a method of a schema, unless that is done, or the schema is none of Strawberry's."""
+    """Replace a method of a schema, unless it is replaced already, or the schema is not Strawberry's."""
     replaced = vars(schema).get(name)
     if isinstance(schema, Schema) and hasattr(schema, name) and not isinstance(replaced, Exchanged):
         vars(schema)[name] = made(name, replaced)
@@ -127,7 +127,7 @@ class _Stream(Exchanged):
 
 
 class SettledOperation:
-    """Wraps Strawberry's context manager of all `on_operation` hooks, and settles after it."""
+    """Wraps Strawberry's context manager of all `on_operation` hooks, and calls `Settling.settle` after it."""
 
     def __init__(self, hooks: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - for either way
         self._hooks = hooks
@@ -218,7 +218,7 @@ def _closing(source: Any) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401 -
 
 
 def _add_to_frame(frame: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - whatever a schema yields
-    """Add to a frame what the cache did at the end of the operation, if the frame tells what the cache did before."""
+    """Update what a frame says of the cache with what the cache did at the end; if it says nothing, it stays so."""
     extensions = called(getattr, frame, "extensions", None)
     if type(extensions) is not dict:  # such as that of a frame of the user's own class
         return

@@ -2,7 +2,7 @@
 
 graphql-core accepts a custom executor, and Strawberry takes one as `execution_context_class`. The lookup
 happens here, in the execution phase: after the operation, parse and validation hooks of every extension,
-with coerced variables, and on top of an executor of the user.
+with coerced variables, and in a subclass of the user's executor if there is one.
 """
 
 import copy
@@ -55,7 +55,8 @@ class AnnouncedRun(Protocol):
     Attributes:
         context: Strawberry's execution context.
         guard: The guard of the request.
-        invalidating: What its resolvers began to invalidate, and what does each of that at once.
+        invalidating: The tasks of invalidations that its resolvers began, each with a function that does the same
+            without awaiting.
         is_validated: Whether the executed document is known to be valid.
         is_passed_over: Whether another run of the same request answers instead.
         counts_events: Whether it answers each event of a subscription.
@@ -79,7 +80,7 @@ class AnnouncedRun(Protocol):
         ...
 
     def errors_now(self) -> list[GraphQLError]:
-        """Return the validation errors of the executed document, if it is not the validated one."""
+        """Return the validation errors of the executed document, if another document was validated."""
         ...
 
     def answer(self, asked: AskedOperation, execution: Execution) -> Any:  # noqa: ANN401 - a result, or one that comes later
@@ -131,7 +132,7 @@ class CachingExecutor(Executor[Any]):
     ) -> "list[GraphQLError] | Executor[Any]":
         """Build the executor, and take the run if it was announced for the same document.
 
-        For a request that came before, something is returned that builds it on demand.
+        For a remembered request, return a `Postponed`, which builds the executor on demand.
         """
         run = announced_run.get()
         if run is None or run.is_left_alone:
@@ -175,7 +176,7 @@ def _operation_asked_for(
     given: tuple[Any, ...],
     named: dict[str, Any],
 ) -> AskedOperation | None:
-    """Return the operation that an executor is built for; None if the arguments are others, or it is not the run's."""
+    """Return the operation that an executor is built for; None for unknown arguments, or if it is not the run's."""
     if not is_as_known(given) or not run.belongs_to(given[0], given[1]):
         return None
     asked = AskedOperation(kind, build, given, named)
@@ -293,7 +294,7 @@ def execute_with(
 
 
 def separate_copy(executor: Executor[Any]) -> Executor[Any]:
-    """Return a copy whose resolvers are told apart from the others, by the variables that their `info` brings."""
+    """Return a copy whose resolvers get another object of variables in `info`, by which their notes are found."""
     copied: Any = copy.copy(executor)
     variables = executor.variable_values
     copied.variable_values = variables._replace(coerced=dict(variables.coerced))
@@ -323,14 +324,14 @@ def root_fields(executor: Executor[Any]) -> tuple[GraphQLObjectType, Mapping[str
 def failed_root_fields(
     executor: Executor[Any], errors: Sequence[GraphQLError]
 ) -> set[str | int] | None:
-    """Return the names of the root fields in which an executor found errors, wherever these say that they are.
+    """Return the names of the root fields in which an executor found errors, whatever paths the errors have.
 
     Args:
         executor: The executor.
-        errors: Those of its result.
+        errors: The errors of its result.
 
     Returns:
-        None if one of the errors does not say where it was found.
+        The names; None if the executor does not know of each error where it was found.
     """
     collected = executor.collected_errors
     positions = getattr(collected, "_error_positions", None)

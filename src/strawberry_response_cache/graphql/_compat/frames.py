@@ -10,7 +10,7 @@ _PARTS: Final = ("data", "errors", "extensions", "items", "incremental", "comple
 
 
 def as_it_is_now(frame: object) -> object:
-    """Return a copy of a frame, or of a part of one, that does not change with it.
+    """Return a copy of a frame, or of a part of one, that does not change when the original changes.
 
     Raises:
         Exception: If it cannot be copied; it may be of a class of the user.

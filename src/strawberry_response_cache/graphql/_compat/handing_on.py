@@ -1,4 +1,4 @@
-"""Where Strawberry itself hands a result on, and where the code of a user does it instead."""
+"""Whether Strawberry's own code passes a result from the executor to the client, or the user's code does."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from inspect import getattr_static
 from typing import Final
 
 _OWN: Final = ("strawberry.", f"{__name__.partition('.')[0]}.")
-"""Where the modules of Strawberry and of this package begin."""
+"""How the names of the modules of Strawberry and of this package begin."""
 _OF_A_SCHEMA: Final = ("execute", "execute_sync", "_execute_operation", "_handle_execution_result")
 _BEFORE_AN_EXECUTOR: Final = (
     "execute",
@@ -19,7 +19,7 @@ _BEFORE_AN_EXECUTOR: Final = (
     "_get_middleware_manager",
 )
 _WITH_ERRORS_ONLY: Final = "_handle_errors"
-"""It is called with errors, so for no hit. Sentry replaces it on Strawberry's own classes."""
+"""A method that is called only with errors, so never for a hit. Sentry replaces it on Strawberry's own classes."""
 _OF_A_VIEW: Final = (
     _WITH_ERRORS_ONLY,
     "create_response",
@@ -44,12 +44,12 @@ _AROUND_RUN: Final = (
 
 
 def schema_hands_results_on(schema: object) -> bool:
-    """Whether what executes on a schema, from a view to a result, is Strawberry's own."""
+    """Whether the methods of a schema that execute an operation and handle its result are Strawberry's own."""
     return _is_own_of(schema, _OF_A_SCHEMA)
 
 
 def schema_executes_plainly(schema: object) -> bool:
-    """Whether what happens on a schema between its extensions and its executor is Strawberry's own."""
+    """Whether the methods of a schema that run between its extensions and its executor are Strawberry's own."""
     return _is_own_of(schema, _BEFORE_AN_EXECUTOR)
 
 
@@ -59,7 +59,7 @@ def _is_own_of(schema: object, names: Sequence[str]) -> bool:
 
 
 def view_hands_results_on(view: object) -> bool:
-    """Whether what a view does with a result is Strawberry's own, or this package's."""
+    """Whether the methods of a view that handle a result are Strawberry's own, or this package's."""
     is_replaced = any(name in vars(view) for name in _OF_A_VIEW)
     return not is_replaced and _is_plain_view(type(view))  # type: ignore[arg-type] # classes are hashable
 
@@ -71,7 +71,7 @@ def _is_plain_view(kind: type) -> bool:
 
 @functools.lru_cache(256)
 def has_code_around_run(kind: type) -> bool:
-    """Whether a subclass of a user's may see what a view's `run` raises."""
+    """Whether a subclass of the user's overrides a method that may handle what a view's `run` raises."""
     for base in kind.__mro__:
         if base.__module__.startswith(_OWN):
             return False

@@ -19,7 +19,7 @@ def is_known(kind: type | FunctionType, names: AbstractSet[str]) -> bool:
 
     Args:
         kind: The class or function.
-        names: Modules with qualified names, of what stands at the top of its module.
+        names: Modules with qualified names, of classes and functions at the top level of their modules.
     """
     if qualified_name(kind) not in names:
         return False

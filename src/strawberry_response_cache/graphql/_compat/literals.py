@@ -156,7 +156,7 @@ def _reads_by_custom_code(named: GraphQLNamedType) -> bool:
 
 
 def _is_plain(out_type: object) -> bool:
-    """Whether what makes the value of an input object is graphql-core's or Strawberry's."""
+    """Whether the function that makes the value of an input object is graphql-core's or Strawberry's."""
     function = getattr(out_type, "__func__", out_type)
     return function is GraphQLInputObjectType.out_type or _is_of_converter(function)
 

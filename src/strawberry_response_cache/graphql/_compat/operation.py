@@ -1,4 +1,4 @@
-"""The operation that an executor is asked for. What is remembered of it may answer it before that is built."""
+"""The operation that an executor is to execute. A remembered one may be answered before the executor is built."""
 
 import inspect
 from functools import partial
@@ -69,11 +69,11 @@ def _copied(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
 
 
 class AskedOperation:
-    """An operation that is to be executed. Its executor may not be built before somebody needs it.
+    """An operation that is to be executed. Its executor may be built only when it is needed.
 
     Attributes:
         kind: The class of the executor.
-        build: Builds the executor, with a copy of the variables; calling it is no step of this package that may fail.
+        build: Builds the executor, with a copy of the variables; what it raises is no fault of this package.
         built: The executor, once it is built; None before.
         schema: The executable schema.
         document: The document.
@@ -82,11 +82,11 @@ class AskedOperation:
         context_value: The context that resolvers receive.
         root_value: The root value.
         operation_extensions: What the client sent as ``extensions``.
-        middleware_manager: What stands around resolvers.
+        middleware_manager: Puts graphql-core's middleware around resolvers; None without any.
         is_postponed: Whether its executor is built only if the cache does not have the answer.
         is_synchronous: Whether it must end without awaiting.
-        known: What is remembered of such a request; for whoever answers it.
-        original: What tells whether the variables were changed while they were coerced; for whoever answers it.
+        known: What is remembered of such a request, for the run that answers it.
+        original: Tells whether the variables were changed while they were coerced, for the run that answers it.
     """
 
     __slots__ = (

@@ -52,7 +52,7 @@ class Preparing(Protocol):
         ...
 
     def restore_rules(self) -> None:
-        """Act when the document was validated."""
+        """Act after the document was validated."""
         ...
 
 
@@ -71,12 +71,12 @@ class Phased(Settling):
         raise NotImplementedError
 
     def end_execution(self) -> None:
-        """Act when it was executed, whatever was raised."""
+        """Act after the operation was executed, also if it raised."""
         raise NotImplementedError
 
 
 def watch_phases(schema: BaseSchema) -> None:
-    """Make a schema enter the phases of each request directly where it can, and settle each request at its end."""
+    """Make a schema enter the phases of each request directly where it can, and call `settle` at its end."""
     exchange(schema, "create_extensions_runner", _CreateRunner)
     watch_streams(schema)
 
@@ -120,7 +120,7 @@ class PhasesRunner(SchemaExtensionsRunner):
     alone: _Alone
 
     def operation(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
-        """Return what is entered around the whole operation, and settles at its end."""
+        """Return the context manager around the whole operation, which calls `settle` at its end."""
         if (at := self.alone.on_operation) is not None:
             # Its own hook does nothing where the end is watched.
             return SettledOperation(None, (self.extensions[at],))  # type: ignore[arg-type] # see `_alone`
@@ -128,7 +128,7 @@ class PhasesRunner(SchemaExtensionsRunner):
         return SettledOperation(super().operation(), settling)
 
     def parsing(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
-        """Return what is entered around the parsing."""
+        """Return the context manager around the parsing."""
         if (at := self.alone.on_parse) is None:
             return super().parsing()
         own: Any = self.extensions[at]
@@ -137,7 +137,7 @@ class PhasesRunner(SchemaExtensionsRunner):
         return _NOTHING_LEFT
 
     def validation(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
-        """Return what is entered around the validation."""
+        """Return the context manager around the validation."""
         if (at := self.alone.on_validate) is None:
             return super().validation()
         own: Any = self.extensions[at]
@@ -147,7 +147,7 @@ class PhasesRunner(SchemaExtensionsRunner):
         return _Phase(partial(own.guard.step, prepared.restore_rules))
 
     def executing(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
-        """Return what is entered around the execution."""
+        """Return the context manager around the execution."""
         if (at := self.alone.on_execute) is None:
             return super().executing()
         own: Any = self.extensions[at]
@@ -178,7 +178,7 @@ def _alone(*kinds: type[SchemaExtension]) -> _Alone:
 
 
 class _Phase:
-    """A phase that has begun; ``end`` is called at its end, whatever was raised."""
+    """A phase that has begun; ``end`` is called at its end, also if something was raised."""
 
     __slots__ = ("_end",)
 
@@ -209,7 +209,7 @@ class _Phase:
 
 
 class _ExecutionPhase(_Phase):
-    """The execution, which may be answered as soon as it is entered: by ``with`` without awaiting, by ``async with`` with it."""
+    """The execution, which may be answered as soon as it is entered; only ``async with`` may await."""
 
     __slots__ = ("_own",)
 

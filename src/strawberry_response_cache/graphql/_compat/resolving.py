@@ -38,7 +38,7 @@ _MAKERS: Final = frozenset(
 _TRACERS: Final = frozenset({"newrelic.common.object_wrapper.FunctionWrapper"})
 """The classes of objects that packages put around the resolvers of an executable schema."""
 _TRACES: Final = frozenset({"newrelic.hooks.framework_graphql.wrap_resolver"})
-"""What such an object runs around the resolver; these return the resolver's value."""
+"""The functions that such an object runs around the resolver; they return the resolver's value."""
 _BASIC: Final = "_get_basic_result"
 """Strawberry's name for the resolver of a plain attribute."""
 _FETCHING: Final = ("get_result", "base_resolver", "__getattribute__")
@@ -48,7 +48,7 @@ _MAKING: Final = ("__new__", "__init__", "__post_init__", "__setattr__", "_raw_i
 
 
 class Resolving:
-    """Runs the code around a resolver, without the resolver."""
+    """Makes the arguments of a field's resolver, and runs its permission classes, without the resolver."""
 
     def __init__(self, schema: Schema) -> None:
         self._config = schema.config
@@ -108,7 +108,7 @@ def unpacks_input(field: object) -> bool:
 
 
 def maps_arguments(field: object) -> bool:
-    """Whether an extension of the user's own makes other arguments of what a field is called with."""
+    """Whether an extension of the user's own has `map_arguments`, which changes a field's arguments."""
     return any(type(each) is not InputMutationExtension for each in _mapping(field))
 
 
@@ -128,12 +128,12 @@ def _field_of(raw: GraphQLResolveInfo[Any]) -> StrawberryField:
 
 
 def _allow(*_: object, **__: object) -> object:
-    """Replace a resolver."""
+    """Take the place of a resolver; return the answer that `is_allowed` knows."""
     return _ALLOWED
 
 
 async def _allow_async(*_: object, **__: object) -> object:
-    """Replace an async resolver."""
+    """Take the place of an async resolver; return the answer that `is_allowed` knows."""
     return _ALLOWED
 
 
@@ -143,10 +143,10 @@ def is_guard(extension: object) -> bool:
 
 
 def stands_outside_guards(field: StrawberryField) -> type | None:
-    """Return the class of what stands around a field's permission classes; None if they stand outermost.
+    """Return the class of the extension that runs outside a field's permission classes; None if they are outermost.
 
-    What such an extension hands to the permission classes, and what it makes of what they answer, only
-    shows where it is really called: they cannot be asked without it.
+    What such an extension passes to the permission classes, and what it does with their answer, is known only
+    when it is called. So the permission classes cannot be asked without it.
     """
     for hook in _from_the_first_guard(field):
         extension: Any = getattr(hook, "__self__", None)
@@ -207,7 +207,7 @@ def _differs(kind: type, base: type, names: Iterable[str]) -> bool:
 
 
 def is_strawberrys(graphql_field: GraphQLField) -> bool:
-    """Whether a field's resolver is Strawberry's, neither replaced nor wrapped, unless to trace it."""
+    """Whether a field's resolver is Strawberry's, neither replaced nor wrapped, except by a known tracer."""
     resolve: Any = graphql_field.resolve
     while resolve is not None and (_is_traced(resolve) or hasattr(resolve, _WATCHED)):
         resolve = resolve.__wrapped__
@@ -218,7 +218,7 @@ def is_strawberrys(graphql_field: GraphQLField) -> bool:
 
 
 def _is_traced(resolve: Any) -> bool:  # noqa: ANN401 - whatever stands in an executable schema
-    """Whether a resolver is an object of a package that traces the resolver within.
+    """Whether a resolver is an object of a known tracer, which wraps the original resolver.
 
     New Relic exchanges the resolver of a field when the field is looked up for the first time, which
     validation does, too.

@@ -21,7 +21,7 @@ _LIMITS: Final = frozenset(
 def may_admit_some_only(
     rules: Iterable[type[ASTValidationRule]], trusted: AbstractSet[object]
 ) -> bool:
-    """Whether a rule may refuse a document to some requests only."""
+    """Whether a rule may refuse a document for some requests, and accept it for others."""
     if rules == specified_rules:
         return False
     return any(
