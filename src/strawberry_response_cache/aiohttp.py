@@ -49,11 +49,11 @@ class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
         return sub_response
 
     def refusal(self, error: HTTPException) -> web.Response:
-        """Return a plain text, as Strawberry's view does."""
+        """Return the reason of a refusal as plain text, as Strawberry's view does."""
         return web.Response(body=error.reason, status=error.status_code)
 
     def not_modified(self, response: web.Response) -> web.Response:
-        """Return a response without content and the headers that describe it."""
+        """Return a response with status 304, without content and without the headers that describe content."""
         response.set_status(304)
         response.body = None
         response.headers.popall("Content-Type", None)

@@ -16,11 +16,11 @@ __all__ = ["GraphQLHTTPConsumer", "SyncGraphQLHTTPConsumer"]
 
 class _ChannelsView:
     def text_headers(self, response: Any) -> Any:  # noqa: ANN401 - of a stream or not
-        """Return the headers of a response by text; Channels has them in bytes."""
+        """Return a response with its headers as text; those of Channels are bytes."""
         return _TextResponse(response)
 
     def refusal(self, error: HTTPException) -> ChannelsResponse:
-        """Return a plain text, as Strawberry's consumer does."""
+        """Return the reason of a refusal as plain text, as Strawberry's consumer does."""
         return ChannelsResponse(
             content=error.reason.encode(),
             status=error.status_code,
@@ -28,12 +28,12 @@ class _ChannelsView:
         )
 
     def not_modified(self, response: ChannelsResponse) -> ChannelsResponse:
-        """Return a response without content and the headers of another."""
+        """Return a response with status 304, with the headers of a response and without its content."""
         return ChannelsResponse(content=b"", status=304, headers=response.headers)
 
 
 class _TextResponse:
-    """A response of Channels, or of a stream, with its headers by text."""
+    """A response of Channels, or of a stream, with its headers as text."""
 
     def __init__(self, response: Any) -> None:  # noqa: ANN401 - of a stream or not
         self.headers = _TextHeaders(response.headers)
@@ -41,7 +41,7 @@ class _TextResponse:
 
     @property
     def status(self) -> int:
-        """The status; what is set here is set there."""
+        """The status of Channels' response; to set it sets the status of that response."""
         status: int = self._response.status
         return status
 
@@ -51,7 +51,7 @@ class _TextResponse:
 
 
 class _TextHeaders(dict[str, str]):
-    """The headers of a response of Channels by text; what is set here is set there."""
+    """The headers of a response of Channels as text; a change here changes that response."""
 
     def __init__(self, headers: MutableMapping[bytes, bytes]) -> None:
         super().__init__({name.decode(): value.decode() for name, value in headers.items()})

@@ -16,7 +16,7 @@ __all__ = ["AsyncGraphQLView", "GraphQLView"]
 
 class _FlaskView(WerkzeugView):
     def refusal(self, error: HTTPException) -> Response:
-        """Return a plain text, as Strawberry's view does."""
+        """Return the reason of a refusal as plain text, as Strawberry's view does."""
         return Response(error.reason, status=error.status_code, content_type="text/plain")
 
 

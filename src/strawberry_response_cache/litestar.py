@@ -18,11 +18,11 @@ C = TypeVar("C", bound=type)
 
 class _LitestarView(AsyncCachingView):
     def refusal(self, error: HTTPException) -> Response[str]:
-        """Return a plain text, as Strawberry's controller does."""
+        """Return the reason of a refusal as plain text, as Strawberry's controller does."""
         return Response(error.reason, status_code=error.status_code, media_type=MediaType.TEXT)
 
     def not_modified(self, response: Response[Any]) -> Response[None]:
-        """Return a response without content and the headers of another."""
+        """Return a response with status 304, with the headers of a response and without its content."""
         return Response(
             None,
             status_code=304,

@@ -30,5 +30,5 @@ class GraphQLView(WerkzeugView, AsyncCachingView, _GraphQLView[Context, RootValu
     """
 
     def refusal(self, error: HTTPException) -> Response:
-        """Return a plain text, as Strawberry's view does."""
+        """Return the reason of a refusal as plain text, as Strawberry's view does."""
         return Response(error.reason, status=error.status_code, content_type="text/plain")

@@ -28,9 +28,9 @@ class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
     """
 
     def refusal(self, error: HTTPException) -> HTTPResponse:
-        """Return a plain text, as Strawberry's view does."""
+        """Return the reason of a refusal as plain text, as Strawberry's view does."""
         return HTTPResponse(error.reason, status=error.status_code, content_type="text/plain")
 
     def not_modified(self, response: HTTPResponse) -> HTTPResponse:
-        """Return a response without content and the headers that describe it."""
+        """Return a response with status 304, without content and without the headers that describe content."""
         return HTTPResponse(status=304, headers=response.headers)

@@ -12,11 +12,11 @@ class StarletteView(AsyncCachingView):
     """An async view with responses of Starlette."""
 
     def refusal(self, error: HTTPException) -> Response:
-        """Return a plain text, as Strawberry's view does."""
+        """Return the reason of a refusal as plain text, as Strawberry's view does."""
         return PlainTextResponse(error.reason, status_code=error.status_code)
 
     def not_modified(self, response: Response) -> Response:
-        """Return a response without content and the headers that describe it."""
+        """Return a response with status 304, without content and without the headers that describe content."""
         made = Response(status_code=304, background=response.background)
         made.raw_headers = [each for each in response.raw_headers if each[0] not in _OF_CONTENT]
         return made

@@ -1,9 +1,8 @@
 """What this package's views add to Strawberry's: they send stored responses as they are, with headers for caches.
 
-`run` is where a view has the framework's response in its hands: there the headers are written, and a conditional
-request is answered. `create_response` is where it has the whole answer in its hands: what stood in a result
-until then is replaced by the stored bytes, or by a plain dict. `encode_json` hands these bytes on, and nothing
-else passes them to it, so frames of websockets and streams stay text.
+`run` has the framework's response: it writes the headers, and answers a conditional request. `create_response` has
+the whole result: it replaces stored data with the stored bytes, or with a plain dict. `encode_json` returns these
+bytes as they are. Nothing else passes bytes to it, so frames of websockets and streams stay text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,13 +38,13 @@ _current: Final[ContextVar[Delivery | None]] = ContextVar("current_delivery", de
 
 @contextmanager
 def _delivering(delivery: Delivery | None) -> Iterator[None]:
-    """Deliver a response like this inside; a resolver may run another view, of this schema or another."""
+    """Set how a response is delivered inside the block; restore it after, as a resolver may run another view."""
     before = _current.get()
     _current.set(delivery)
     try:
         yield
     finally:
-        if _current.get() is delivery:  # a coroutine that was dropped ends in whatever context
+        if _current.get() is delivery:  # an abandoned coroutine may end in another context
             _current.set(before)
 
 
@@ -67,7 +66,7 @@ class _CachingView:
         return super().create_response(response_data, sub_response)  # type: ignore[misc] # of Strawberry's view
 
     def encode_json(self, data: object) -> str | bytes:
-        """Encode JSON as Strawberry's view does, and hand stored bytes on."""
+        """Encode JSON as Strawberry's view does; return stored bytes as they are."""
         if type(data) is _Encoded:
             return data.body
         return super().encode_json(data)  # type: ignore[misc, no-any-return] # of Strawberry's view
@@ -77,7 +76,7 @@ class _CachingView:
     ) -> bytes | None:
         """Return the body to send for a response that holds stored data; None for any other.
 
-        A response that is not sent as it was stored gets a plain dict.
+        Where it returns None, stored data in the response is replaced by a plain dict.
         """
         guard = Guard()
         body = guard.step(self._stored_body, response_data)
@@ -112,15 +111,15 @@ class _CachingView:
         return b"".join((stored[:-1], b',"extensions":', encoded, b"}"))
 
     def text_headers(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
-        """Return the object whose ``headers`` are those of a response, by text, beside its status."""
+        """Return an object with the status of a response, and with its ``headers`` as text."""
         return response
 
     def refusal(self, error: HTTPException) -> Any:  # noqa: ANN401 - of any framework
-        """Return the framework's response to a request that is refused, as Strawberry's view does."""
+        """Return the framework's response to a request that Strawberry's view refuses, as that view does."""
         raise NotImplementedError
 
     def not_modified(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
-        """Return a response with status 304, the headers of another and no content."""
+        """Return a response with status 304, with the headers of a response and without its content."""
         raise NotImplementedError
 
     def _begun(self) -> Delivery | None:
@@ -151,7 +150,7 @@ class _CachingView:
         finished = guard.step(self._finished, response, request, delivery)
         if not guard.is_faulted:
             return finished
-        if delivery.headers is not None:  # what was written may not be all that has to be
+        if delivery.headers is not None:  # not all headers may be written
             text = guard.step(self.text_headers, response)
             if text is not None:
                 guard.step(set_headers, text, Lines({"cache-control": NO_STORE}))
@@ -229,7 +228,7 @@ class _IsAwaited(_CachingView):
 
 
 class ThreadedCachingView(_ExecutesInThreads, _IsAwaited):
-    """What this package adds to a sync view whose `run` is awaited: it goes on in a thread, with a copy of the context."""
+    """What this package adds to a sync view whose `run` is awaited: a thread executes, with a copy of the context."""
 
 
 class AsyncCachingView(_IsAwaited):
@@ -280,5 +279,5 @@ def _make_plain(response_data: "GraphQLHTTPResponse") -> None:
 
 
 def _is_none(_request: object) -> bool:
-    """Whether a request opens a websocket, in a view without websockets."""
+    """Return False: in a view without websockets, no request opens one."""
     return False

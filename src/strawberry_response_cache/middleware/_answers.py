@@ -1,4 +1,4 @@
-"""The response to a hit, made by the code that makes those of this package's views."""
+"""The response to a hit, made by the same code as the responses of this package's views."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ _OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 
 
 class _ScopedRequest:
-    """A request as the code for headers reads it."""
+    """A request with a scope, for the code that writes headers."""
 
     def __init__(self, scope: AsgiScope) -> None:
         self.scope = dict(scope)
 
 
 class _Response:
-    """A response as the code for headers writes it, in the way of Starlette's."""
+    """A response with raw headers like Starlette's, for the code that writes headers."""
 
     def __init__(self) -> None:
         self.raw_headers: Headers = []
@@ -47,9 +47,9 @@ class _Head:
     """The headers of a response, without those of its content.
 
     Attributes:
-        made_for: What they were made for.
+        made_for: What they depend on: the write, the age and the remaining time of the entry, and a session's cookie.
         headers: The headers.
-        validator: The validator that is sent with it; empty if there is none.
+        validator: The validator that is sent with the response; empty if there is none.
     """
 
     made_for: tuple[object, ...]
@@ -62,7 +62,7 @@ class Repeated:
     """An answer of the application that the middleware may repeat.
 
     Attributes:
-        hit: What the application answered from.
+        hit: The hit from which the application answered.
         content_type: The content type of its answer.
         has_etag: Whether its answer has a validator; Strawberry's own views send none.
         reads_session: Whether the application read the session in the scope.
@@ -164,7 +164,7 @@ class Answers:
         return _Head(made_for=made_for, headers=response.raw_headers, validator=validator)
 
     def report(self, hit: ClaimedHit, entry: Entry, request: RequestContext) -> Report:
-        """Return the report of a hit, for who watches the extension."""
+        """Return the report of a hit, for the functions that watch the extension."""
         report = Report(request.guard)
         report.operation_type = hit.subject.operation_type or ""
         report.operation_name = hit.subject.operation_name
@@ -206,7 +206,7 @@ def _compared(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
 
 
 def has_etag(headers: Headers) -> bool:
-    """Return whether a response has a validator."""
+    """Return whether a response has an ``ETag``."""
     return any(name.lower() == b"etag" for name, _ in headers)
 
 

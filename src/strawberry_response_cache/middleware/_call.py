@@ -1,4 +1,4 @@
-"""One request: it is answered from the cache; or the application answers, and what it answers is compared."""
+"""One request: it is answered from the cache; or the application answers, and its answer is compared with the hit's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ from strawberry_response_cache.middleware._sessions import SessionUse, note_read
 
 _OK: Final = 200
 _LONGEST_PARSED: Final = 1024 * 1024
-"""Bytes of a body that is compared as JSON; a longer one has to be the same bytes."""
+"""The most bytes of a body that is compared as JSON; a longer body has to have the same bytes."""
 _HIT: Final = Concluded("hit", None)
 
 
@@ -52,13 +52,13 @@ class Shared:
 
     Attributes:
         options: The extension's configuration.
-        of_scope: The same with the middleware's functions, which take a scope.
-        has_functions: Whether there are any.
+        of_scope: The same configuration with the middleware's functions, which take a scope.
+        has_functions: Whether the middleware has functions.
         answers: Makes the responses to hits.
         refused: The operations that Redis refused lately.
         front: The state that the extension knows.
         seen: What the application was seen to answer.
-        log: When an answer was logged that cannot be made here.
+        log: Limits how often it is logged that an answer cannot be made here.
     """
 
     options: Options
@@ -199,7 +199,7 @@ class MiddlewareCall:
     # -- The application answers ---------------------------------------------------------------------
 
     def _leave_claim(self) -> None:
-        """Leave a claim in the scope, and watch the answer if it may be one to repeat."""
+        """Put a claim into the scope, and record the application's answer if it may be repeated later."""
         shared = self._shared
         if shared.front.is_off:
             return
@@ -214,12 +214,12 @@ class MiddlewareCall:
             most = tenant_of(shared.options.cache).max_entry_bytes
             self._outgoing = Outgoing(self.send, self._guard, most=most)
             self.send = self._outgoing.send
-            # What is inside may change both; hits come as this request came.
+            # The application may change the scope and its headers; later requests come as this one did.
             self._session_use = SessionUse(self._scope)
             self._scope = {**self._scope, "headers": [*self._scope["headers"]]}
 
     async def learn(self) -> None:
-        """Compare what the application answered with what would have been answered here."""
+        """Compare the application's answer with the middleware's for this hit; note whether it may be repeated."""
         outgoing, hit = self._outgoing, None if self._claim is None else self._claim.hit
         use = self._session_use
         if outgoing is None or use is None or hit is None:
@@ -236,11 +236,11 @@ class MiddlewareCall:
             reads_session=use.is_read,
         )
         made = await self._made(repeated)
-        if made is None:  # it was invalidated meanwhile, say
+        if made is None:  # for example, it was invalidated meanwhile
             return
         headers, payload = made
         wrong, seen = unlike(outgoing.headers, headers), self._shared.seen
-        if use.is_changed:  # a cookie follows outside
+        if use.is_changed:  # a middleware outside sets a cookie
             wrong = sorted({*wrong, "set-cookie"})
         if wrong:
             self._log_unlike(wrong)
@@ -250,7 +250,7 @@ class MiddlewareCall:
             seen.note(self._name, repeated)
 
     async def _made(self, repeated: Repeated) -> tuple[Headers, bytes] | None:
-        """Return the headers and the body that would have been answered here, in full."""
+        """Return the headers and the body that the middleware would send, never a 304; None if there is no hit."""
         hit = repeated.hit
         tenant = tenant_of(hit.cache)
         memory = tenant.memory()
@@ -274,7 +274,7 @@ class MiddlewareCall:
 def call_of(
     shared: Shared, scope: AsgiScope, receive: Receive, send: Send, guard: Guard
 ) -> MiddlewareCall | None:
-    """Return a request that may be answered; None if it is for the application alone."""
+    """Return a request that may be answered; None if only the application may answer it."""
     asked = asked_by(scope, shared.options.honours_requests is not False)
     if asked is None:
         return None

@@ -29,8 +29,8 @@ def checked_options(extension: object, schema: BaseSchema) -> Options:
     """Return the configuration of the extension of a schema.
 
     Raises:
-        CacheConfigurationError: If it is another's, or if the context decides whether it is on, which a
-            middleware does not have.
+        CacheConfigurationError: If the extension is not the schema's, or if ``enabled`` is a function of the
+            context, which a middleware does not have.
     """
     options = options_of(schema)
     if (
@@ -118,7 +118,7 @@ def checked_path(path: object) -> str:
     """Return the path on which the application answers.
 
     Raises:
-        CacheConfigurationError: If it is none.
+        CacheConfigurationError: If it is no string that begins with a slash.
     """
     is_path = isinstance(path, str) and path.startswith("/")
     require(is_path, "path", path, "a string that begins with a slash")

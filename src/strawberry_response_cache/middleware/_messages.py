@@ -15,9 +15,9 @@ Application: TypeAlias = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 LONGEST_BODY: Final = 64 * 1024
-"""Bytes of a request that are read before the application is entered."""
+"""The most bytes of a request that are read before the application is entered."""
 _MOST_PARTS: Final = 64
-"""Messages of a request that are read before the application is entered."""
+"""The most messages of a request that are read before the application is entered."""
 
 
 class Incoming:
@@ -52,10 +52,10 @@ class Incoming:
         return await self._receive()  # it may raise when it is called, or when it is awaited
 
     async def receive(self) -> Message:
-        """Receive the next message for the application: first those that were read, and an error in its place.
+        """Return the next message for the application: first those that were read; raise an error that reading met.
 
-        A middleware outside may raise once, for a body that is too long, say; to receive again would wait for the
-        client.
+        A middleware outside may raise only once, for example for a body that is too long. To receive again would
+        wait for the client.
         """
         if not self._left:
             return await self._receive()
@@ -86,11 +86,11 @@ class Outgoing:
 
     @property
     def body(self) -> bytes | None:
-        """Its whole body; None if it is not known."""
+        """Its whole body; None if it is not complete, is too long, or was sent in another way."""
         return None if self._parts is None or not self._is_complete else b"".join(self._parts)
 
     async def send(self, message: Message) -> None:
-        """Send a message of the application, and note what it says."""
+        """Send a message of the application, and note the status, the headers or the body in it."""
         headers = message.get("headers")
         if isinstance(headers, Iterator):  # it can be read only once
             message = {**message, "headers": list(headers)}

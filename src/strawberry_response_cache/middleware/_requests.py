@@ -1,4 +1,4 @@
-"""Which requests may be answered, and what tells them apart."""
+"""Which requests may be answered, and which of their parts distinguish them."""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -16,7 +16,7 @@ _SIZE: Final = 800
 """The approximate size of what is kept of a request, in bytes, apart from its query string and headers."""
 _SIZE_OF_LINE: Final = 150
 _LEFT_ALONE: Final = frozenset({b"content-encoding", b"expect", b"range", b"upgrade"})
-"""Requests with these headers are not read."""
+"""Requests with these headers are left to the application."""
 _OF_ONE_REQUEST: Final = frozenset(
     {
         b"b3",
@@ -48,9 +48,9 @@ class AskedRequest(NamedTuple):
     """A request that may be answered.
 
     Attributes:
-        has_body: Whether it is asked in the body.
+        has_body: Whether its query is in the body.
         hashed: A hash of its method, query string and headers, but for those that name one request.
-        if_none_match: What the client has already; None if it did not say.
+        if_none_match: The value of ``If-None-Match``; None if there is none.
     """
 
     has_body: bool
@@ -61,15 +61,15 @@ class AskedRequest(NamedTuple):
 _Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 _latest: Final[Bounded[tuple[str, bytes, _Lines, bool], AskedRequest]] = Bounded(_MAX_BYTES)
-"""What requests asked that came lately. Clients choose how long their headers are, so it is bounded in bytes."""
+"""What recent requests asked. Clients choose how long their headers are, so it is bounded in bytes."""
 
 
 def asked_by(scope: AsgiScope, obeys_requests: bool) -> AskedRequest | None:  # noqa: FBT001 - called by the guard
-    """Return what a request asks; None if it is for the application alone.
+    """Return what a request asks; None if only the application may answer it.
 
     Args:
         scope: Its ASGI scope.
-        obeys_requests: Whether a request may say how it is cached; then the application answers it.
+        obeys_requests: Whether a request's ``Cache-Control`` is obeyed: only the application answers one that has it.
     """
     method, query, lines = scope["method"], scope.get("query_string", b""), scope["headers"]
     if type(lines) is not list:  # it may be read only once
@@ -86,7 +86,7 @@ def _remembered(
     lines: _Lines,
     obeys_requests: bool,  # noqa: FBT001 - positions are faster
 ) -> AskedRequest | None:
-    """Return what a request asks; most requests have headers that came before."""
+    """Return what a request asks, as remembered if a request with the same headers was read before."""
     request = method, query, lines, obeys_requests
     asked = _latest.get(request)
     if asked is None and (asked := _read_request(method, query, lines, obeys_requests)) is not None:
@@ -115,7 +115,7 @@ def _read_request(
         if name not in _OF_ONE_REQUEST:
             words += (name, value)
     start = b"\n".join(words)
-    # No header holds a line break, so words cannot be taken for others.
+    # No header may hold a line break, so that different words never have the same text.
     if start.count(b"\n") - query.count(b"\n") != len(words) - 1:
         return None
     hashed = blake2b(b"%d %b" % (len(start), start), digest_size=_BYTES)
@@ -123,7 +123,7 @@ def _read_request(
 
 
 def _has_json(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a body is JSON, and not known to be long; one of HTTP/2 need not tell its length."""
+    """Whether a body is JSON, and not known to be too long; a request of HTTP/2 need not send its length."""
     kind = headers.get(b"content-type", b"")
     if kind != _JSON and kind.partition(b";")[0].strip().lower() != _JSON:
         return False
@@ -134,7 +134,7 @@ def _has_json(headers: Mapping[bytes, bytes]) -> bool:
 
 
 def _is_empty(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether there is no body, which would mean nothing."""
+    """Whether a GET has no body, as it should."""
     return headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
 
 

@@ -35,7 +35,7 @@ class SeenAnswers:
         self._seen: Bounded[bytes, _SeenAnswer] = Bounded(_MAX_BYTES)
 
     def answer(self, name: bytes) -> Repeated | None:
-        """Return what a request may be answered with.
+        """Return the answer that may be repeated for a request; None if there is no recent one.
 
         Args:
             name: See `name_of`.

@@ -1,4 +1,4 @@
-"""The session that a middleware outside has put into the scope: it follows what the application does with it.
+"""Observes how the application uses the session that a middleware outside has put into the scope.
 
 Starlette's sends its cookie if the session was changed, and `Vary: Cookie` if it was read; both after the application
 has answered, so no header of that answer shows it.
