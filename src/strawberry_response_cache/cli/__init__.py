@@ -38,9 +38,9 @@ def run(arguments: list[str], terminal: Terminal, name: str) -> int:
     """Run one command inside another program.
 
     Args:
-        arguments: Its words.
-        terminal: Where it speaks to.
-        name: How its help calls it.
+        arguments: The arguments of the command line.
+        terminal: Prints what it has to say.
+        name: Its name in the help.
 
     Returns:
         Its exit code.

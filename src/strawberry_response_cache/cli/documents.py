@@ -74,7 +74,7 @@ def _parsed(name: str, text: str) -> DocumentNode:
 
 
 def _split(texts: Mapping[str, str]) -> list[FoundOperation]:
-    """Return each operation with the fragments that it uses; those of its own file count first."""
+    """Return each operation with the fragments that it uses; a fragment of its own file precedes one of another."""
     documents = {name: _parsed(name, text) for name, text in texts.items()}
     shared = dict(_fragments(*documents.values()))
     found = []

@@ -80,7 +80,7 @@ def key(
     prefix: Prefix = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether an operation is stored, or why not: 1 if it is not."""
+    """Say whether an operation is stored, or why not; exit with 1 if it is not."""
     with _terminal_and_cache(context, schema, part, url, prefix) as (terminal, cache):
         if part:
             _say(terminal, Inspection(of_tenant(cache, tenant)).entry(part), as_json=as_json)
@@ -108,7 +108,7 @@ def forget(
     prefix: Prefix = None,
     as_json: Json = False,
 ) -> None:
-    """Invalidate the entry of one operation, and what was built from it: 1 if it has none."""
+    """Invalidate the entry of one operation, and what was built from it; exit with 1 if it has none."""
     with _terminal_and_cache(context, schema, part, url, prefix) as (terminal, cache):
         fields: list[str] = []
         if part:
@@ -148,7 +148,7 @@ def _say_without_entry(
 
 
 def _say_fields(terminal: Terminal, fields: list[str]) -> None:
-    """Say which fields have entries of their own, which no command looks at: they are told apart by their objects."""
+    """Say which fields have entries of their own. No command shows these: their keys depend on parent objects."""
     if fields:
         terminal.say(
             f"These fields have entries of their own: {', '.join(fields)}. Invalidate their tags to end them."

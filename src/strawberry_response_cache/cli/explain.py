@@ -26,7 +26,7 @@ from strawberry_response_cache.graphql._explanation import ExplainedField, Expla
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
 _WIDEST: Final = 100_000
-"""Columns: more than any table has."""
+"""A width in columns that no table exceeds."""
 
 
 class ExplainFinding(StrEnum):

@@ -1,4 +1,4 @@
-"""The arguments of commands: a schema, a document and its variables. A mistake in one is told in a line."""
+"""The arguments of commands: a schema, a document and its variables. A mistake in one is reported in one line."""
 
 import json
 import os

@@ -26,7 +26,7 @@ _EVICTS_WELL: Final = frozenset({"allkeys-lfu", "allkeys-lru", "volatile-lfu", "
 
 
 class PingFinding(StrEnum):
-    """What `ping` may fail on besides silence."""
+    """What `ping` may fail on besides a server that does not answer."""
 
     ADVICE = "advice"
 

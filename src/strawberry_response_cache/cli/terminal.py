@@ -66,7 +66,7 @@ class Terminal:
 
         Args:
             what: What it does.
-            columns: What is shown.
+            columns: The columns of the progress bar.
             total: How many steps there are, if that is known.
         """
         if not self._errors.is_terminal:
@@ -89,7 +89,7 @@ def _value_of(member: Enum) -> object:
 
 @contextmanager
 def speaking(context: typer.Context) -> Iterator[Terminal]:
-    """Provide the terminal of a command; an error that is expected ends the command in a line.
+    """Provide the terminal of a command; an expected error ends the command with one line.
 
     Raises:
         typer.Exit: After an error, with its code.

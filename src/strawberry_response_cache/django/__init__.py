@@ -20,7 +20,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load a view; Strawberry's needs the settings, which are not there when Django imports its apps."""
+    """Load a view on first use: it needs the settings, which Django has not loaded when it imports its apps."""
     if name not in {"AsyncGraphQLView", "GraphQLView"}:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

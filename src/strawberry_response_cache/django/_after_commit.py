@@ -1,4 +1,4 @@
-"""Changes of one transaction are gathered, and told once after its commit; after a rollback never."""
+"""Collects the changes of one transaction, and passes them on once after its commit; never after a rollback."""
 
 import threading
 import weakref
@@ -22,11 +22,11 @@ class _Transaction:
     """The changes of one transaction.
 
     Args:
-        tell: Gets all of them.
+        tell: Receives all of them.
 
     Attributes:
-        changes: Django alone holds them, and drops those of a savepoint that is rolled back.
-        is_told: Whether they were told, all together.
+        changes: The changes. Only Django keeps them alive, and it drops those of a savepoint that is rolled back.
+        is_told: Whether the changes were passed on.
     """
 
     __slots__ = ("__weakref__", "_tell", "changes", "is_told")
@@ -37,7 +37,7 @@ class _Transaction:
         self.is_told = False
 
     def tell(self) -> None:
-        """Tell all changes, once."""
+        """Pass all changes on; do nothing if they were passed on before."""
         if self.is_told:
             return
         self.is_told = True
@@ -48,7 +48,7 @@ class _Transaction:
 
 
 class _Change(AfterCommit):
-    """One change, which Django calls after the commit. The first that is called tells all of the transaction."""
+    """One change, which Django calls after the commit. The first call passes on all changes of the transaction."""
 
     __slots__ = ("__weakref__", "tags", "tenant")
 
@@ -63,7 +63,7 @@ class ChangesByTransaction:
     """Gathers changes until the transactions of this thread are committed.
 
     Args:
-        tell: Gets the changes of each transaction that was committed.
+        tell: Receives the changes of each transaction that was committed.
     """
 
     def __init__(self, tell: Callable[[Changes], None]) -> None:
@@ -71,15 +71,15 @@ class ChangesByTransaction:
         self._open = threading.local()
 
     def add(self, tenant: Hashable, tags: Iterable[str], *, using: str) -> None:
-        """Add a change; it is told at once if no transaction is open.
+        """Add a change; pass it on at once if no transaction is open.
 
         Args:
             tenant: The tenant whose data has changed.
             tags: The tags to invalidate.
             using: The alias of the database that has changed.
         """
-        # What is open is held weakly: it ends with its transaction, whether that is committed or rolled back. If
-        # it should live on, the next transaction tells its changes too, which invalidates more and loses nothing.
+        # Django alone keeps this object alive, until the transaction is committed or rolled back. If it stays alive,
+        # the next transaction passes on its changes too, which invalidates more and loses nothing.
         known: weakref.ref[_Transaction] | None = vars(self._open).get(using)
         within = None if known is None else known()
         if within is None or within.is_told:

@@ -37,7 +37,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the cache of a project is made of.
+    """The arguments with which the cache of a project is made.
 
     Attributes:
         handle: The server.

@@ -20,10 +20,10 @@ def are_one_table(model: Model, other: Model) -> bool:
 
 
 def models_along(model: Model, lookup: str) -> Iterator[Model]:
-    """Yield the models that a lookup passes, those between two ends of a relation included.
+    """Yield the models that a lookup goes through, with those of tables between two models.
 
     Args:
-        model: Where it starts.
+        model: The model at which the lookup starts.
         lookup: Such as ``author__name``, or the name of a column.
     """
     for name in lookup.split("__"):
@@ -37,12 +37,12 @@ def models_along(model: Model, lookup: str) -> Iterator[Model]:
 
 
 def rows_between(model: Model, lookup: str) -> Iterator[Model]:
-    """Yield the models that a lookup passes on its way to objects that are shown themselves.
+    """Yield the models that a lookup goes through before its last one, whose objects are shown themselves.
 
-    The rows of an automatic table between two models tell of changes by a signal of their own.
+    An automatic table between two models is left out: for its rows Django sends ``m2m_changed``.
 
     Args:
-        model: Where it starts.
+        model: The model at which the lookup starts.
         lookup: The lookup.
     """
     *passed, _ = [*models_along(model, lookup), None]
@@ -52,7 +52,7 @@ def rows_between(model: Model, lookup: str) -> Iterator[Model]:
 def models_of_ordering(model: Model) -> Iterator[Model]:
     """Yield the models by whose columns rows are sorted unless a query says otherwise.
 
-    A relation stands for the ordering of the model to which it leads:
+    A relation in an ordering sorts by the ordering of the related model:
     https://docs.djangoproject.com/en/stable/ref/models/querysets/#order-by
 
     Args:
@@ -103,7 +103,7 @@ def models_in(model: Model, expression: Any) -> Iterator[Model]:  # noqa: ANN401
 
 
 def _relation_of(model: Model, name: str) -> Any:  # noqa: ANN401 - a field of Django
-    """Return the relation of a name, as in lookups or as an attribute; None if it is none."""
+    """Return the relation with this name, as in lookups or as an attribute; None if there is none."""
     for each in meta_of(model).get_fields():
         accessor = getattr(each, "get_accessor_name", lambda: None)
         if each.is_relation and each.related_model and name in {each.name, accessor()}:
@@ -112,7 +112,7 @@ def _relation_of(model: Model, name: str) -> Any:  # noqa: ANN401 - a field of D
 
 
 def _relating_model(relation: Any) -> Model | None:  # noqa: ANN401 - as above
-    """Return the model whose rows relate two others."""
+    """Return the model of the table between two related models; None if there is no such table."""
     forward = getattr(relation, "remote_field", None)
     for each in (relation, forward):
         if isinstance(through := getattr(each, "through", None), type):

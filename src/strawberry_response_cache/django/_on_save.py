@@ -52,11 +52,11 @@ class WatchedModels:
     # -- Handling the signals; no error here fails a save ----------------------------------------------
 
     def saved(self, *, instance: models.Model, created: bool, using: str, **_: Any) -> None:
-        """Note a row that was created or changed."""
+        """Invalidate what shows a row that was created or changed, after the commit."""
         Guard().step(self._saved, instance, created, using)
 
     def deleted(self, *, instance: models.Model, using: str, **_: Any) -> None:
-        """Note a row that was deleted."""
+        """Invalidate what shows a row that was deleted, after the commit."""
         Guard().step(self._deleted, instance, using)
 
     def related(
@@ -70,7 +70,7 @@ class WatchedModels:
         using: str,
         **_: Any,
     ) -> None:
-        """Note that a row was related to others, or is no longer."""
+        """Invalidate what shows rows that a many-to-many relation now joins, or no longer joins, after the commit."""
         if action in _CHANGES_OF_RELATIONS and (pk_set is None or pk_set):
             Guard().step(self._related, sender, instance, model, pk_set, using)
 
@@ -94,7 +94,7 @@ class WatchedModels:
         self.note(instance, tags, using)
 
     def note(self, instance: models.Model, tags: set[str], using: str) -> None:
-        """Invalidate tags in the tenant of an instance, after the commit.
+        """Invalidate tags in the tenant of an instance, after the commit; log an error if it has no tenant.
 
         Args:
             instance: What has changed.
@@ -129,7 +129,7 @@ class WatchedModels:
             cache if tenant is None else cache.for_tenant(tenant), tags, everything=False
         )
         if (loop := running_loop()) is not None:
-            due.invalidate_in(loop)  # nothing waits for it: that would stop the loop
+            due.invalidate_in(loop)  # nothing waits for it, which would block the loop
         else:
             try:
                 due.invalidate_sync()
@@ -165,7 +165,7 @@ class WatchedModels:
 
 
 watches: Final[list[WatchedModels]] = []
-"""What `invalidate_on_save` was called for."""
+"""One for each call of `invalidate_on_save`."""
 
 
 def invalidate_on_save(schema: BaseSchema, *watched: Model, tenant: TenantOf | None = None) -> None:
@@ -244,7 +244,7 @@ def invalidate_on_save(schema: BaseSchema, *watched: Model, tenant: TenantOf | N
 
 
 def _relating_models(chosen: set[Model]) -> Iterator[Model]:
-    """Yield the models whose rows relate one of these models to others."""
+    """Yield the models of tables between two models, of which one is among these."""
     for model in apps.get_models(include_auto_created=True):
         for relation in meta_of(model).local_many_to_many:
             ends = (model, relation.related_model, relation.remote_field.through)

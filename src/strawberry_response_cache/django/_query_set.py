@@ -20,17 +20,17 @@ def invalidate_models(
 ) -> None:
     """Invalidate all that shows rows of models, after the commit, or at once without a transaction.
 
-    Call it beside what Django sends no signal for, such as SQL of your own. It never raises because of Redis.
+    Call it after changes for which Django sends no signal, such as SQL of your own. It never raises because of Redis.
 
     Args:
         *changed: The models, for which `invalidate_on_save` was called.
-        tenant: Whose rows have changed. It is required if `invalidate_on_save` has a ``tenant``. None, the default, if
+        tenant: The tenant whose rows have changed. It is required if `invalidate_on_save` has a ``tenant``. None, the default, if
             it has none.
         using: The alias of the database; that of Django's default database by default.
 
     Raises:
-        CacheConfigurationError: If `invalidate_on_save` was not called for a model, or if only one of that and
-            this call has a ``tenant``.
+        CacheConfigurationError: If `invalidate_on_save` was not called for a model, or if only one of that call
+            and this one has a ``tenant``.
 
     Example:
         >>> from django.contrib.auth.models import Group

@@ -29,7 +29,7 @@ from strawberry_response_cache.graphql.invalidation.entities import whole_types
 from strawberry_response_cache.graphql.keys.object_identity import identity_field
 
 _TELL_BY_SIGNALS: Final = frozenset({models.CASCADE, models.PROTECT, models.RESTRICT})
-"""What happens to rows that point to a deleted one: Django deletes them with signals, or refuses."""
+"""The ``on_delete`` of rows that point to a deleted one, where Django deletes them with signals, or refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class _Shown:
     Attributes:
         name: Its name.
         model: The model.
-        is_named_by_pk: Whether its objects are told apart by their primary key.
+        is_named_by_pk: Whether the primary key identifies its objects.
         reads: Models whose rows it shows without objects of their own, such as ``author__name`` or a count.
         sorted_by: Models by which lists of it are filtered or sorted, also by the ``ordering`` of its model.
     """
@@ -51,7 +51,7 @@ class _Shown:
     sorted_by: set[Model] = field(default_factory=set)
 
     def tags(self, value: object) -> set[str]:
-        """Return the tags of an object with a primary key; of all objects if it has another identity."""
+        """Return the tags of the object with this primary key, or of all objects if another value identifies them."""
         identity = None
         if self.is_named_by_pk and value is not None:
             identity = plain_identity(meta_of(self.model).pk.to_python(value))
@@ -88,7 +88,7 @@ class ShownModels:
 
     @property
     def all_models(self) -> set[Model]:
-        """The models of its types, and those that these read."""
+        """The models of its types, and the models that its types read, filter by or sort by."""
         return {each.model for each in self._types}.union(
             *(each.reads | each.sorted_by for each in self._types)
         )
@@ -148,7 +148,7 @@ class ShownModels:
         return tags
 
     def of_keys(self, model: Model, keys: set[Any] | None) -> set[str]:
-        """Return the tags of rows with these primary keys; None for any."""
+        """Return the tags of what shows rows with these primary keys, or any row of the model for None."""
         if keys is None:
             return self.of_all(model)
         tags = self._beside(model)
@@ -160,7 +160,7 @@ class ShownModels:
         return tags
 
     def _beside(self, model: Model) -> set[str]:
-        """Return the tags of what reads rows of a model without objects of their own."""
+        """Return the tags of types that read rows of a model without showing objects of it, or sort by them."""
         tags = set()
         for each in self._types:
             if any(share_rows(model, read) for read in each.reads):
@@ -194,7 +194,7 @@ def _lists(kind: GraphQLObjectType, name: str) -> bool:
 
 
 def _models_of_input(kind: Any, seen: set[str]) -> Iterator[Model]:  # noqa: ANN401 - types of graphql-core
-    """Yield the models of a filter or an order, and of those within it."""
+    """Yield the models of a filter or an order, and of those that are nested in it."""
     named = get_named_type(kind)
     if not is_input_object_type(named) or named.name in seen:
         return
@@ -220,7 +220,7 @@ def _read_by(kind: GraphQLObjectType, model: Model) -> Iterator[Model]:
 
 
 def _models_of(reads: Reads, model: Model) -> Iterator[Model]:
-    """Yield the models of hints for the optimizer."""
+    """Yield the models that the hints for the optimizer read."""
     for lookup in reads.hints:
         yield from models_along(model, lookup)
     for expression in reads.expressions:

@@ -13,13 +13,13 @@ _OF_CONTENT = frozenset({"content-length", "content-type"})
 
 class _DjangoView:
     def refusal(self, error: HTTPException) -> HttpResponse:
-        """Return a plain text, as Strawberry's view does."""
+        """Return the reason of a refusal as plain text, as Strawberry's view does."""
         return HttpResponse(
             content=error.reason.encode(), status=error.status_code, content_type="text/plain"
         )
 
     def not_modified(self, response: HttpResponse) -> HttpResponse:
-        """Return a response without content and the headers that describe it."""
+        """Return a response with status 304, without content and without the headers that describe content."""
         made = HttpResponseNotModified()
         for name, value in response.items():
             if name.lower() not in _OF_CONTENT:

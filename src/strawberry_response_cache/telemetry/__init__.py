@@ -36,11 +36,11 @@ class OpenTelemetry(Spans):
         return bool(get_current()) and trace.get_current_span().is_recording()
 
     def watch(self, cache: Counted) -> None:
-        """Report the figures of a cache for as long as it exists."""
+        """Report the statistics of a cache as metrics for as long as it exists."""
         self._instruments.watch(cache)
 
     def loaded(self, name: str, scope: Scope, seconds: float, error_type: str | None) -> None:
-        """Record how long something ran because it was not cached."""
+        """Record how long an operation, a field or a value took to generate, because it was not cached."""
         self._instruments.loaded(name, scope, seconds, error_type)
 
     def called(

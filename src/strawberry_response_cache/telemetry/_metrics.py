@@ -62,7 +62,7 @@ _BOUNDARIES: Final = (
     5.0,
     10.0,
 )
-"""Seconds. The default boundaries of SDKs are for milliseconds."""
+"""Bucket boundaries in seconds. The default boundaries of SDKs are for milliseconds."""
 
 _Labels: TypeAlias = tuple[tuple[str, str], ...]
 _Figures: TypeAlias = Iterable[tuple[_Labels, float]]
@@ -123,7 +123,7 @@ _OBSERVED: Final[Mapping[Metric, Callable[[CacheStatistics], _Figures]]] = {
     EVICTIONS: lambda statistics: [((), statistics.evictions)],
     BREAKER_OPEN: lambda statistics: [((), statistics.is_breaker_open)],
 }
-"""How each observed metric is read."""
+"""The function that reads each observed metric from the statistics."""
 
 
 class Instruments:
@@ -146,12 +146,12 @@ class Instruments:
         )
 
     def watch(self, cache: Counted) -> None:
-        """Report the figures of a cache for as long as it exists."""
+        """Report the statistics of a cache for as long as it exists."""
         with self._lock:
             self._caches.add(cache)
 
     def loaded(self, name: str, scope: str, seconds: float, error_type: str | None) -> None:
-        """Record how long a load took."""
+        """Record how long an operation, a field or a value took to generate."""
         self._load.record(seconds, _attributes_of_metric(name, SCOPE, scope, error_type))
 
     def called(self, name: str, operation: str, seconds: float, error_type: str | None) -> None:
@@ -175,7 +175,7 @@ class Instruments:
             for cache in self._known():
                 for labels, figure in figures(cache.statistics()):
                     key = (cache.name, labels)
-                    # Caches of one name are one to who looks at the metrics.
+                    # Caches of one name are reported as one.
                     known = found.get(key, 0)
                     is_gauge = metric.instrument == "gauge"
                     found[key] = max(known, figure) if is_gauge else known + figure
@@ -185,7 +185,7 @@ class Instruments:
         create(metric.name, [observe], unit=metric.unit, description=metric.description)
 
     def _faults(self, _: CallbackOptions) -> Iterator[Observation]:
-        # Of the process: a fault outside of a request is of no cache.
+        # Faults are counted for the process: a fault outside of a request belongs to no cache.
         if known := self._known():
             yield Observation(known[0].statistics().faults)
 
@@ -225,7 +225,7 @@ class _Registry:
     def instruments(self, provider: metrics.MeterProvider | None) -> Instruments:
         """Return the instruments of a provider; None for the global one.
 
-        The global provider may have been passed as well, before it was made the global one or after that.
+        A provider that is passed may be the global one, or become it later; it gets instruments only once.
         """
         with self._lock:
             current = metrics.get_meter_provider()

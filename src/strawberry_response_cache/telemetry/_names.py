@@ -39,7 +39,7 @@ class Metric:
         instrument: Its instrument, as OpenTelemetry calls it.
         unit: Its unit, in the notation of UCUM.
         attributes: The attributes of its measurements, besides `NAME`.
-        description: What it tells.
+        description: What it measures.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Spans, and what is noted on the current span.
 
-A span is created when its call has ended,
-with the times of the call, so no span stays open; that of a refresh in the background is open meanwhile, because its
-calls stand below it. Spans are created only under a recording parent.
+A span is created when its call has ended, with the times of the call, so no span stays open. Only the span of a
+refresh in the background is open while it runs, because the spans of its calls are its children. Spans are created
+only under a recording parent.
 """
 
 from opentelemetry import trace

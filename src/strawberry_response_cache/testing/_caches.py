@@ -40,7 +40,7 @@ async def clear_all_tenants(cache: ResponseCache) -> None:
         cache: The cache, or one of its tenants; all tenants of its prefix are cleared.
 
     Raises:
-        CacheConfigurationError: If the server is a cluster; the sync form clears one.
+        CacheConfigurationError: If the server is a cluster; use `clear_all_tenants_sync` there.
         CacheStoreError: If Redis did not take it.
 
     Example:
@@ -54,7 +54,7 @@ async def clear_all_tenants(cache: ResponseCache) -> None:
 
 
 def clear_all_tenants_sync(cache: ResponseCache) -> None:
-    """Invalidate all entries of a cache; the sync form of `clear_all_tenants`.
+    """Invalidate all entries of a cache, those of every tenant included; the sync form of `clear_all_tenants`.
 
     Args:
         cache: As in `clear_all_tenants`.

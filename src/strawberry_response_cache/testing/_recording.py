@@ -27,7 +27,7 @@ class RecordedField:
 
     Attributes:
         coordinate: The field, such as ``Query.books``.
-        count: For how many objects the operation asked for it. The rest is the worst of these.
+        count: For how many objects the operation asked for it. The other attributes are those of the worst of these.
         status: ``hit``, ``stale``, ``miss`` or ``bypass``.
         reason: Why it was not stored; None if it was.
         advice: What to change; empty if there is nothing to change.

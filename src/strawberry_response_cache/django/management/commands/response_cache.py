@@ -17,7 +17,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Leave the arguments to the command line."""
+        """Accept all arguments; the command line of this package parses them."""
         parser.add_argument(
             "arguments",
             nargs=REMAINDER,
@@ -49,7 +49,7 @@ def _exit_with(text: str, code: int) -> NoReturn:
 
 
 def _without_options_of_django(arguments: list[str]) -> list[str]:
-    """Drop options that Django takes anywhere in a line, and has obeyed already."""
+    """Drop the options of Django itself, which it accepts anywhere in a line and has applied already."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     for option in ("--settings", "--pythonpath", "--verbosity"):
         parser.add_argument(option)
