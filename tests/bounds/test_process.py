@@ -198,7 +198,7 @@ async def test_the_table_of_flights_is_empty_when_all_flights_have_ended(
     assert len(flights) == 0
 
 
-async def test_callers_cancelled_while_they_wait_for_a_run_leave_nothing_behind(
+async def test_callers_cancelled_while_they_wait_for_a_run_leave_nothing_in_the_process(
     memory_cache: ResponseCache, keeps_nothing: "KeepsNothing", eventually: Eventually
 ) -> None:
     entered, finish = asyncio.Event(), asyncio.Event()
@@ -228,7 +228,7 @@ async def test_callers_cancelled_while_they_wait_for_a_run_leave_nothing_behind(
     assert (await leader).value == "value"
 
 
-async def test_callers_cancelled_while_they_wait_for_another_process_leave_nothing_behind(
+async def test_callers_cancelled_while_they_wait_for_a_lease_elsewhere_leave_nothing_in_the_process(
     valkey_cache: ResponseCache,
     raw_valkey: Any,
     keeps_nothing: "KeepsNothing",

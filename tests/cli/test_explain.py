@@ -66,7 +66,7 @@ def test_explain_prints_whether_an_operation_is_cached_and_its_tree_of_fields() 
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_document_may_come_from_stdin() -> None:
+def test_explain_reads_a_document_from_stdin() -> None:
     code, said = explained("its_schema:schema", "-", "--default-ttl", "5", stdin="{ bare }")
     assert (code, "Cached for 5 s" in said) == (0, True)
 
@@ -95,7 +95,7 @@ def test_the_document_may_come_from_stdin() -> None:
         (("its_schema:schema", "query.graphql", "--variables", "{"), "is a JSON object"),
     ],
 )
-def test_a_bad_argument_is_one_line_that_says_what_to_write(
+def test_the_error_for_a_bad_argument_is_one_line_and_says_what_to_write(
     arguments: tuple[str, ...], expected: str
 ) -> None:
     Path("wrong.graphql").write_text("{\n  nothing\n}")

@@ -71,7 +71,7 @@ async def result(value: Any) -> Any:
 # -- What it does -----------------------------------------------------------------------------------------
 
 
-async def test_equal_calls_cost_one_run(cache: ResponseCache, face: Any) -> None:
+async def test_equal_calls_run_the_function_once(cache: ResponseCache, face: Any) -> None:
     @behind(cache, face, ttl=60)
     def page(number: int, size: int = 10) -> list[int]:
         RUNS.append(number)
@@ -99,7 +99,7 @@ async def test_an_async_and_a_sync_function_with_one_key_share_an_entry(
     assert await asyncio.to_thread(of_the_threads) == 42
 
 
-async def test_concurrent_callers_cost_one_run(
+async def test_concurrent_callers_run_the_function_once(
     memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     gate = asyncio.Event()

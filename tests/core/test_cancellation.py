@@ -66,7 +66,7 @@ async def watched(memory_cache: ResponseCache, complaints: list[dict[str, Any]])
 
 @pytest.mark.parametrize("step", range(STEPS))
 @pytest.mark.parametrize("what", ["miss", "hit", "refresh", "failing", "vetoed"])
-async def test_a_caller_cancelled_at_any_step_leaves_nothing_behind(
+async def test_a_caller_cancelled_at_any_step_leaves_no_lease_and_no_flight(
     watched: ResponseCache,
     raw_of: Callable[..., Any],
     complaints: list[dict[str, Any]],
@@ -212,7 +212,7 @@ async def test_a_cancelled_leader_without_joiners_releases_its_lease(
 
 
 @pytest.mark.parametrize("step", range(0, STEPS, 3))
-async def test_a_caller_cancelled_while_another_process_generates_leaves_nothing(
+async def test_a_caller_cancelled_while_another_process_generates_leaves_no_flight(
     watched: ResponseCache, raw_of: Callable[..., Any], step: int
 ) -> None:
     raw = raw_of(watched)

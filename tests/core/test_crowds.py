@@ -33,7 +33,7 @@ def shared(valkey_url: str, request: pytest.FixtureRequest) -> Iterator[Response
     cache.close()
 
 
-def test_64_threads_and_two_event_loops_cost_one_run_for_each_key_after_each_invalidation(
+def test_64_threads_and_two_event_loops_generate_each_key_once_after_each_invalidation(
     shared: ResponseCache, runs: Path
 ) -> None:
     expected = []
@@ -85,7 +85,7 @@ cache.close()
 
 
 @pytest.mark.exhaustive
-def test_after_a_fork_the_callers_of_both_processes_cost_one_run_for_each_key(
+def test_after_a_fork_the_callers_of_both_processes_generate_each_key_once(
     valkey_url: str, raw_valkey: Any, runs: Path
 ) -> None:
     done = subprocess.run(

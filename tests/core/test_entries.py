@@ -258,7 +258,7 @@ async def test_a_damaged_entry_is_generated_again_and_then_hits(
 
 
 @pytest.mark.parametrize("damage", [into_list, into_hash, into_set, gone], ids=name_of)
-async def test_a_damaged_tag_table_costs_misses_and_no_more(
+async def test_after_damage_to_a_tag_table_entries_are_generated_again_and_then_hit(
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
     await face.remember(cache, ["a"], 60, lambda: "stored")
@@ -273,7 +273,7 @@ async def test_a_damaged_tag_table_costs_misses_and_no_more(
     ("field", "content"),
     [("e", "foreign"), ("c", ""), ("c", "foreign"), ("c", "-1"), ("c", "nan")],
 )
-async def test_a_tag_table_with_foreign_content_costs_misses_and_no_more(
+async def test_with_foreign_content_in_a_tag_table_entries_are_generated_again_and_then_hit(
     memory_cache: ResponseCache, face: Any, raw_of: Any, field: str, content: str
 ) -> None:
     cache = memory_cache
@@ -298,7 +298,7 @@ async def test_a_lease_key_of_another_redis_type_does_not_prevent_storing(
 
 
 @pytest.mark.parametrize("damage", [into_list, into_hash, gone], ids=name_of)
-async def test_a_lease_damaged_while_the_generator_runs_costs_no_more_than_the_entry(
+async def test_a_value_is_returned_although_its_lease_is_damaged_while_the_generator_runs(
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
     def generate() -> str:

@@ -985,7 +985,7 @@ def test_no_interleaving_waits_for_ever_for_a_run_that_hangs(
     assert runs > 20
 
 
-def test_no_interleaving_waits_for_a_run_that_an_invalidation_made_useless() -> None:
+def test_no_interleaving_waits_for_a_run_that_an_invalidation_has_outdated() -> None:
     runs, wrong = explore(worlds(hears=True, hangs=True, is_patient=True))
 
     assert wrong is None

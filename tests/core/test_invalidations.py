@@ -194,7 +194,7 @@ async def test_while_an_invalidation_is_pending_others_are_queued_without_a_try(
     eventually: Eventually,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A caller would only wait for the same server; what cannot be queued is tried."""
+    """A try would only wait for the same server. An invalidation that cannot be queued is tried."""
     for module in (async_invalidation, sync_invalidation):
         monkeypatch.setattr(module, "REPLAY_INTERVAL", NEVER)
     cache = new_cache("memory://", invalidate_deadline=0.01)

@@ -85,7 +85,7 @@ def test_a_refusal_and_an_unknown_state_say_what_is_wrong() -> None:
         (STORED[:-1], Unreadable("w")),
     ],
 )
-def test_bytes_count_only_if_they_are_those_of_the_checked_write(
+def test_bytes_of_another_write_than_the_checked_one_are_not_taken_for_the_entry(
     state: str, stored: object, expected: object
 ) -> None:
     assert answer(lookup(), state, "w", "45000", "e", "9", stored=stored) == expected

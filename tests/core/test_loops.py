@@ -79,7 +79,7 @@ def test_misses_are_stored_and_hit_over_tls_on_each_event_loop(
         runner.run(misses_and_hits(tls_url))
 
 
-def test_a_silent_server_costs_the_run_and_a_connection_on_each_event_loop(
+def test_after_a_silent_server_made_a_caller_generate_later_calls_hit_on_each_event_loop(
     new_loop: Callable[[], Any], valkey_url: str, raw_valkey: Any
 ) -> None:
     async def main() -> None:

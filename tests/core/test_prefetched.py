@@ -120,7 +120,7 @@ def test_a_prefetched_entry_that_is_invalidated_before_its_use_is_not_returned(
 
 
 @pytest.mark.parametrize("synchronous", [False, True])
-async def test_what_is_invalidated_while_the_store_is_asked_is_not_returned(
+async def test_a_prefetched_entry_that_is_invalidated_during_its_lookup_is_not_returned(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, *, synchronous: bool
 ) -> None:
     tenant, prefetched = tenant_of(memory_cache), Prefetched()

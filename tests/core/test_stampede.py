@@ -41,7 +41,9 @@ class Gate:
         return self._result
 
 
-async def test_200_callers_cost_one_run(cache: ResponseCache, until_joined: UntilJoined) -> None:
+async def test_200_callers_run_the_generator_once(
+    cache: ResponseCache, until_joined: UntilJoined
+) -> None:
     gate = Gate()
     callers = [asyncio.create_task(cache.remember(["a"], 60, gate)) for _ in range(200)]
 
@@ -58,7 +60,9 @@ async def test_200_callers_cost_one_run(cache: ResponseCache, until_joined: Unti
     assert len(driver_of(cache).flights) == 0
 
 
-async def test_32_threads_cost_one_run(cache: ResponseCache, until_joined: UntilJoined) -> None:
+async def test_32_threads_run_the_generator_once(
+    cache: ResponseCache, until_joined: UntilJoined
+) -> None:
     runs = 0
     go = threading.Event()
 
@@ -84,7 +88,7 @@ async def test_32_threads_cost_one_run(cache: ResponseCache, until_joined: Until
     assert len(driver_of(cache, synchronous=True).flights) == 0
 
 
-async def test_the_loop_and_the_threads_cost_one_run(
+async def test_an_event_loop_and_a_thread_run_the_generator_once(
     cache: ResponseCache, raw: Any, eventually: Eventually
 ) -> None:
     gate = Gate()
@@ -104,7 +108,7 @@ async def test_the_loop_and_the_threads_cost_one_run(
     assert (response.value, response.status) == ("value", CacheStatus.HIT)
 
 
-async def test_two_caches_on_one_server_cost_one_run(
+async def test_two_caches_on_one_server_run_the_generator_once(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
@@ -164,7 +168,7 @@ def say_go_on(process: "subprocess.Popen[str]") -> None:
     process.stdin.flush()
 
 
-def test_two_processes_cost_one_run(
+def test_two_processes_run_the_generator_once(
     valkey_url: str, raw_valkey: Any, eventually: Eventually
 ) -> None:
     processes = [

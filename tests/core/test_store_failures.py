@@ -308,7 +308,7 @@ async def test_a_stale_value_is_served_where_no_lease_can_be_taken(
 
 
 @pytest.mark.parametrize("lost", ["everything", "tag table", "entry"])
-async def test_lost_data_costs_misses_and_nothing_old_comes_back(
+async def test_after_a_loss_of_data_entries_are_misses_and_nothing_outdated_is_served(
     cache: ResponseCache, raw: Any, face: Any, lost: str
 ) -> None:
     keys = tenant_of(cache).keys(["a"])

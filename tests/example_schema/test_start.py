@@ -150,9 +150,7 @@ def test_an_unwritable_database_is_reported_in_one_line(
 
 
 @pytest.mark.exhaustive
-def test_an_interrupted_first_start_leaves_nothing_behind(
-    start: StartService, tmp_path: Path
-) -> None:
+def test_an_interrupted_first_start_leaves_no_database(start: StartService, tmp_path: Path) -> None:
     folder = tmp_path / "books"
     arguments = ("--database", str(folder / "ledger.sqlite3"), "--entries", "3000000")
 

@@ -1,4 +1,4 @@
-"""Callers who are cancelled in the middle of a command: the command ends, and costs no connection."""
+"""Callers who are cancelled in the middle of a command: the command ends, and its connection stays open."""
 
 import asyncio
 import functools
@@ -43,7 +43,7 @@ async def warm(unhurried: ResponseCache) -> AsyncIterator[ResponseCache]:
     assert len(driver_of(unhurried).flights) == 0
 
 
-async def test_callers_cancelled_one_after_the_other_cost_no_connection(
+async def test_callers_cancelled_one_after_the_other_cause_one_new_connection_at_most(
     proxy: Proxy, warm: ResponseCache, raw_valkey: Any, eventually: Eventually
 ) -> None:
     accepted = proxy.accepted
@@ -61,7 +61,7 @@ async def test_callers_cancelled_one_after_the_other_cost_no_connection(
     assert not list(raw_valkey.scan_iter("*:l:*"))
 
 
-async def test_callers_cancelled_all_at_once_cost_no_connection(
+async def test_callers_cancelled_all_at_once_cause_one_new_connection_at_most(
     proxy: Proxy, warm: ResponseCache, raw_valkey: Any, eventually: Eventually
 ) -> None:
     accepted, sent = proxy.accepted, proxy.seen["EVALSHA"]

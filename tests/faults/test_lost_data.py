@@ -22,7 +22,7 @@ LOSSES: Final[Mapping[str, Loss]] = {
 
 @pytest.mark.parametrize("command", ["EVALSHA", "GET"])
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_data_lost_during_a_lookup_costs_a_miss_at_most(
+async def test_data_lost_during_a_lookup_makes_the_lookup_a_miss_at_most(
     proxy: Proxy,
     unhurried: ResponseCache,
     callers: Callers,
@@ -66,7 +66,7 @@ async def test_after_an_invalidation_and_a_loss_of_data_a_run_from_before_stores
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_an_entry_invalidated_before_data_is_lost_does_not_come_back(
+async def test_an_entry_that_was_invalidated_before_data_is_lost_is_not_served_again(
     direct: ResponseCache, callers: Callers, raw_valkey: Any, loss: str
 ) -> None:
     keys = tenant_of(direct).keys(["a"])
@@ -79,7 +79,7 @@ async def test_an_entry_invalidated_before_data_is_lost_does_not_come_back(
     assert (new.value, new.status) == ("new", CacheStatus.MISS)
 
 
-async def test_a_flush_at_every_command_costs_no_caller_more_than_a_run(
+async def test_callers_get_their_values_while_redis_is_flushed_before_every_script(
     proxy: Proxy, unhurried: ResponseCache, callers: Callers, raw_valkey: Any
 ) -> None:
     await callers.warm_up(unhurried, ["warm"], 600, "stored")

@@ -99,7 +99,7 @@ async def test_ping_succeeds_on_every_topology(cache: ResponseCache, face: Any) 
 # -- One run for many callers -----------------------------------------------------------------------
 
 
-async def test_callers_at_once_cost_one_run(
+async def test_concurrent_callers_run_the_generator_once(
     cache: ResponseCache, face: Any, eventually: Eventually, until_joined: UntilJoined
 ) -> None:
     database = Database()
@@ -115,7 +115,7 @@ async def test_callers_at_once_cost_one_run(
 
 
 @on_servers
-async def test_two_processes_cost_one_run(
+async def test_two_processes_run_the_generator_once(
     cache: ResponseCache, neighbour: ResponseCache, face: Any, store: Store, eventually: Eventually
 ) -> None:
     database = Database()
@@ -261,7 +261,7 @@ async def test_a_damaged_entry_is_generated_again_and_then_hits(
 
 
 @pytest.mark.parametrize("kind", ["entry", "lease", "tag table"])
-async def test_a_key_of_a_foreign_type_costs_a_miss_and_no_more(
+async def test_after_a_key_of_a_foreign_type_a_value_is_generated_again_and_then_hits(
     cache: ResponseCache, face: Any, store: Store, kind: str
 ) -> None:
     await face.remember(cache, ["a"], 60, lambda: "stored")
@@ -276,7 +276,7 @@ async def test_a_key_of_a_foreign_type_costs_a_miss_and_no_more(
 
 
 @pytest.mark.parametrize("lost", ["tag table", "everything"])
-async def test_lost_data_costs_misses_and_brings_nothing_old_back(
+async def test_a_loss_of_data_makes_entries_misses_and_nothing_outdated_is_served(
     cache: ResponseCache, face: Any, store: Store, lost: str
 ) -> None:
     """The server may evict the tag table, or an administrator may flush all."""
