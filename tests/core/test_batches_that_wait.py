@@ -298,22 +298,55 @@ async def test_a_generator_that_asks_for_its_own_key_after_its_wait_budget_is_sp
     elsewhere.cancel()
 
 
-async def test_a_batch_pauses_before_it_looks_again_for_what_another_process_generates(
+@pytest.mark.parametrize(
+    "keys",
+    [[["a"]], [["a"], ["b"]], [["a"], ["y"]]],
+    ids=["one key", "a batch", "a batch that waits for its own process too"],
+)
+async def test_callers_pause_before_they_look_again_for_what_another_process_generates(
     new_cache: Callable[..., ResponseCache],
     url: str,
     face: Any,
     raw_of: Callable[..., Any],
+    keys: Any,
 ) -> None:
     cache = new_cache(url, lease=1, wait_budget=1)
-    await face.ping(cache)
     lease = tenant_of(cache).keys(["a"]).lease
-    raw_of(cache).set(lease, "another process", px=600_000)
+    began, go = threading.Event(), threading.Event()
 
-    found = await face.remember_many(cache, [["a"], ["b"]], 60, lambda keys: ["own"] * len(keys))
+    def generate() -> str:
+        began.set()
+        go.wait(PATIENCE)
+        return "theirs"
 
-    assert found == ["own", "own"]
+    def in_thread() -> Any:
+        if len(keys) > 1:
+            return cache.remember_many_sync(keys, 60, lambda missing: ["mine"] * len(missing))
+        return [cache.remember_sync(keys[0], 60, lambda: "mine").value]
+
+    async def mine() -> str:
+        return "mine"
+
+    async def load(missing: list[list[str]]) -> list[str]:
+        return ["mine"] * len(missing)
+
+    async def in_loop() -> Any:
+        if len(keys) > 1:
+            return await cache.remember_many(keys, 60, load)
+        return [(await cache.remember(keys[0], 60, mine)).value]
+
+    generating = face.begin(cache, ["y"], 60, generate)
+    try:
+        assert await asyncio.to_thread(began.wait, PATIENCE)
+        raw_of(cache).set(lease, "another process", px=600_000)
+        calls = cache.statistics().store["get"].calls
+        found = await (asyncio.to_thread(in_thread) if face.synchronous else in_loop())
+    finally:
+        go.set()
+    assert found == ["mine"] * len(keys)
     # The pauses grow to 0.1 seconds, and each is shortened by up to a half.
-    assert cache.statistics().store["get"].calls <= 30
+    assert cache.statistics().store["get"].calls - calls <= 30
+    await generating
 
 
 async def test_a_batch_looks_again_as_soon_as_another_process_has_generated(

@@ -356,12 +356,14 @@ async def test_no_caller_joins_a_run_that_an_invalidation_by_another_process_out
         return "old"
 
     leader = face.begin(cache, ["a"], 60, slow, tags=["t"])
-    await eventually(begun.is_set)
-    await face.invalidate(other, "another")
-    assert flights.is_open(entry)
-    await face.invalidate(other, "t")
-    await eventually(lambda: not flights.is_open(entry))
-    go_on.set()
+    try:
+        await eventually(begun.is_set)
+        await face.invalidate(other, "another")
+        assert flights.is_open(entry)
+        await face.invalidate(other, "t")
+        await eventually(lambda: not flights.is_open(entry))
+    finally:
+        go_on.set()
     assert (await leader).value == "old"
     assert (await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])).value == "new"
 

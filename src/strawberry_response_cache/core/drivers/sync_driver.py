@@ -183,13 +183,13 @@ class SyncDriver:
     def _wait_for_any(self, many: Many[T]) -> None:
         """Wait until one of the waiting flows can be resumed, and resume it."""
         bell = threading.Event()
-        waiters = [cast("ThreadWaiter", each.waiter) for each in many.joins()]
-        for waiter in waiters:
+        for each in many.joins():
+            waiter = cast("ThreadWaiter", each.waiter)
             waiter.event = bell
-        # A waiter that was woken before it had this bell does not set it any more, so look at the outcomes first.
-        if all(waiter.outcome is None for waiter in waiters):
-            with self.pub_sub.ringing(bell, [each.lease_key for each in many.pauses()]):
-                bell.wait(many.seconds_to_wait())
+            if waiter.outcome is not None:  # it was woken before it had this bell
+                bell.set()
+        with self.pub_sub.ringing(bell, [each.lease_key for each in many.pauses()]):
+            bell.wait(many.seconds_to_wait())
         many.waited()
 
     def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
