@@ -125,9 +125,9 @@ class ResponseHeaders:
         """
         self.is_sent = is_sent
         present, written, options = messages.written_in(response), self.written, self._options
-        lines, is_public = self._lines(present, request)
+        lines, tags = self._lines(present, request)
         if written or self._cache_status or options.tag_headers or self.invalidated:
-            more = self._cache_status_line(present) | self._tag_lines(present, is_public=is_public)
+            more = self._cache_status_line(present) | self._tag_lines(present, tags)
             if "age" not in lines.values and written.get("age") is not None:
                 more["age"] = None
             if self.invalidated and _is_unsafe(request):
@@ -152,23 +152,26 @@ class ResponseHeaders:
         present = messages.written_in(response)
         return "" if "etag" in present or messages.STATUS in present else freshness.validator
 
-    def _lines(self, present: Mapping[str, str], request: object) -> tuple[messages.Lines, bool]:
-        """Return the headers that most responses have, and whether shared caches may store the response."""
+    def _lines(
+        self, present: Mapping[str, str], request: object
+    ) -> tuple[messages.Lines, tuple[str, ...]]:
+        """Return the headers that most responses have, and the tags of one that shared caches may store."""
         options, freshness, vary = self._options, self._strictest, ""
         if present:
             vary = present.get("vary", "")
             if self._is_of_application("cache-control", present):
-                return _lines_without_freshness(options, vary, None), False
+                return _lines_without_freshness(options, vary, None), ()
         is_pending = self._ended < self._begun
         if is_pending or freshness is None or (present and self._is_limited(present)):
             control = _PENDING if is_pending and not self.is_sent else NO_STORE
-            return _lines_without_freshness(options, vary, control), False
+            return _lines_without_freshness(options, vary, control), ()
         asker = called(_asker, request) if freshness.is_shared else "known"
         if asker == "gets a cookie":
-            return _lines_without_freshness(options, vary, NO_STORE), False
+            return _lines_without_freshness(options, vary, NO_STORE), ()
         is_public = asker == "anybody"
         lasts = int(freshness.lifetime), int(freshness.stale), int(freshness.age)
-        return _lines_of(options, vary, lasts, freshness.is_shortened, is_public), is_public
+        lines = _lines_of(options, vary, lasts, freshness.is_shortened, is_public)
+        return lines, freshness.tags if is_public else ()
 
     def _is_limited(self, present: Mapping[str, str]) -> bool:
         """Whether the response must not be stored, although its data may be.
@@ -184,12 +187,12 @@ class ResponseHeaders:
         """Whether the application has set a header."""
         return name in present and present[name] != self.written.get(name)
 
-    def _tag_lines(self, present: Mapping[str, str], *, is_public: bool) -> dict[str, str | None]:
-        """Return the headers with the tags of a public response; None removes one that was written before."""
-        names, freshness = self._options.tag_headers, self.freshness
-        ours: Mapping[str, str] = {}
-        if is_public and freshness is not None and freshness.tags:
-            ours = tag_headers(freshness.tags, names)
+    def _tag_lines(
+        self, present: Mapping[str, str], tags: tuple[str, ...]
+    ) -> dict[str, str | None]:
+        """Return the headers that list the tags of a response; None removes what was written before."""
+        names = self._options.tag_headers
+        ours: Mapping[str, str] = tag_headers(tags, names) if tags else {}
         lower = [name.lower() for name in names]
         return {name: self._with_theirs(name, ours.get(name), present) for name in lower}
 
