@@ -9,7 +9,7 @@ import math
 import threading
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import pytest
@@ -232,12 +232,15 @@ def test_a_marker_replaces_no_entry_that_is_fresh_or_served_in_place_of_a_failur
 def test_a_refresh_that_fails_serves_the_stale_value_and_delays_the_next_refresh(
     remaining_ms: int,
 ) -> None:
-    caller = Script()
-    caller.answer(Stale(entry(remaining_ms=remaining_ms), LEASE))
+    caller, found = Script(), entry(remaining_ms=remaining_ms)
+    found = replace(found, recording=replace(found.recording, cost_ms=3000))
+    caller.answer(Stale(found, LEASE))
 
     assert caller.fail(LookupError()) == Detach(Throttle(KEYS, LEASE, 10_000))
     caller.answer()
     assert caller.outcome[:2] == (7, CacheStatus.HIT)
+    assert caller.response is not None
+    assert caller.response.saved == 0, "the generator ran all the same"
 
 
 @pytest.mark.parametrize("remaining_ms", [-100, 400], ids=["stale", "early"])
