@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 import strawberry
+from graphql import GraphQLError
 from strawberry import federation
 from strawberry.asgi import GraphQL as StockGraphQL
+from strawberry.extensions import SchemaExtension
 
 from strawberry_response_cache import (
     CacheScope,
@@ -118,7 +120,7 @@ def cache(purged: list[InvalidatedTags]) -> Iterator[ResponseCache]:
 
 @pytest.fixture(params=VIEWS)
 def make(request: pytest.FixtureRequest, cache: ResponseCache) -> Callable[..., Ask]:
-    def made(**options: Any) -> Ask:
+    def made(*others: Any, **options: Any) -> Ask:
         chosen: dict[str, Any] = {
             "tenant": None,
             "session": lambda _: "alice",
@@ -126,7 +128,9 @@ def make(request: pytest.FixtureRequest, cache: ResponseCache) -> Callable[..., 
             "default_ttl": 60,  # `_entities` cannot have a hint of its own
         } | options
         extension = ResponseCacheExtension(cache, **chosen)
-        schema = federation.Schema(Query, Mutation, types=[Pen, Cap], extensions=[extension])
+        schema = federation.Schema(
+            Query, Mutation, types=[Pen, Cap], extensions=[extension, *others]
+        )
         application: Any = VIEWS[request.param](schema)
 
         def ask(query: str, *of: str, header: str = "") -> dict[str, Any]:
@@ -233,6 +237,24 @@ def test_an_answer_lives_as_long_as_its_shortest_entity(make: Callable[..., Ask]
 )
 def test_what_nobody_may_store_tells_nothing(make: Callable[..., Ask], query: str) -> None:
     assert twice(make(), query) == {}
+
+
+class Refuses(SchemaExtension):
+    """Adds an error to each answer."""
+
+    def on_execute(self) -> Iterator[None]:
+        yield
+        result: Any = self.execution_context.result
+        result.errors = [GraphQLError("refused")]
+
+
+def test_an_answer_to_which_an_error_is_added_tells_nothing(make: Callable[..., Ask]) -> None:
+    ask = make(Refuses)
+    for _ in range(2):
+        answer = ask("{ books { title } }")
+        assert answer["data"]
+        assert answer["errors"]
+        assert not answer.get("extensions")
 
 
 def test_by_default_nothing_is_told(make: Callable[..., Ask]) -> None:

@@ -26,7 +26,7 @@ async def number_of(info: strawberry.Info) -> int:
 
 @strawberry.type
 class Query:
-    @cache_control(ttl=60)
+    @cache_control(ttl=60, tags=["numbers"])
     @strawberry.field
     def number(self) -> int:
         return 1
@@ -125,6 +125,23 @@ def test_what_is_executed_for_the_context_does_not_weaken_the_headers(
         response = ask(Executes(schema), query)
         assert response.headers["cache-control"] == expected
         assert ("age" in response.headers) is (expected == PUBLIC)
+
+
+def test_tags_of_the_application_stay_beside_those_of_what_is_executed_for_the_context(
+    view: Any,
+) -> None:
+    class Executes(view):  # type: ignore[misc] # of either kind
+        async def get_context(self, request: Any, response: Any) -> Any:
+            context = {"request": request, "response": response}
+            response.headers["Cache-Tag"] = "mine"
+            await self.schema.execute("{ number }", context_value=context)
+            return context
+
+    with ResponseCache.from_url("memory://", prefix="several", jitter=0) as cache:
+        extension = ResponseCacheExtension(cache, tenant=None, cdn_tags=["Cache-Tag"])
+        application = Executes(strawberry.Schema(Query, extensions=[extension]))
+        for _ in range(2):
+            assert ask(application, "{ number }").headers["cache-tag"] == "mine,~,numbers"
 
 
 @pytest.mark.parametrize("query", ["{ number }", "{ executes }", "{ unknown }", ""])

@@ -257,6 +257,55 @@ def test_errors_and_mutations_are_sent_unchanged(make: Callable[..., Made]) -> N
     assert "errors" in json.loads(ask(client, "{ unknown }"))
 
 
+class Errors(GraphQL[Any, Any]):
+    async def process_result(self, request: Any, result: Any) -> Any:
+        answer = await super().process_result(request, result)
+        return {**answer, "errors": [{"message": "refused"}]}
+
+
+def test_an_answer_to_which_a_view_adds_errors_is_not_to_be_stored(
+    make: Callable[..., Made],
+) -> None:
+    _, client = make(view=Errors)
+    for _ in range(2):
+        response = client.request("GET", params={"query": "{ books { title } }"})
+        assert response.json()["errors"]
+        assert response.headers["cache-control"] == "no-store"
+        assert "etag" not in response.headers
+
+
+class Unready(SchemaExtension):
+    """Raises where Strawberry makes it, before the operation begins."""
+
+    is_unready = False
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        if Unready.is_unready:
+            raise LookupError
+
+
+def test_what_is_executed_after_a_request_that_never_began_gets_plain_dicts(
+    make: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema, client = make(Unready)
+    ask(client)
+
+    async def executing() -> Any:
+        application: Any = GraphQL(schema)
+        transport = httpx.ASGITransport(application)  # it calls the application in this task
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as asking:
+            monkeypatch.setattr(Unready, "is_unready", True)
+            with pytest.raises(LookupError):
+                await asking.post("/", json={"query": "{ books { title } }"})
+        monkeypatch.setattr(Unready, "is_unready", False)
+        return await schema.execute("{ books { title } }")
+
+    result = asyncio.run(executing())
+    assert type(result.data) is dict
+    assert RUNS == ["Emma"]
+
+
 class Tidy(GraphQL[Any, Any]):
     async def process_result(self, request: Any, result: Any) -> Any:
         assert type(result.data) is dict
