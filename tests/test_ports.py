@@ -1,4 +1,4 @@
-"""Ports that tests keep for servers that are down, or that there are not."""
+"""Ports that tests reserve for servers that are down or do not exist."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""The quick run makes no cases that it leaves out; parts of the exhaustive ones are all of them."""
+"""The quick run makes only the cases that it takes, and the parts of the exhaustive run have all cases."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a process holds does not grow with what was asked of it."""
+"""The memory of a process does not grow with the number of its keys, callers, tenants and event loops."""
 
 import asyncio
 import itertools

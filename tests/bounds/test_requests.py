@@ -1,4 +1,4 @@
-"""What a process holds does not grow with the operations that clients send."""
+"""The memory of a process does not grow with the number of operations that clients send."""
 
 import itertools
 import logging

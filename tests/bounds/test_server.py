@@ -1,4 +1,4 @@
-"""What a cache leaves in the server has a bound, in number, in size and in time."""
+"""What a cache stores in the server is bounded in number and in size, and expires."""
 
 import asyncio
 import itertools

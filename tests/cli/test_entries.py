@@ -1,4 +1,4 @@
-"""`key` says what is stored for an operation, or why nothing is; `forget` ends it."""
+"""`key` says what is stored for an operation, or why nothing is; `forget` removes it."""
 
 import uuid
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`invalidate` and `clear` end what is stored, of one tenant or of all."""
+"""`invalidate` and `clear` invalidate the entries of one tenant or of all."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an answer of the store means for its caller, and for others who asked for the same key."""
+"""What an answer of Redis means for its caller, and for other callers that share the lookup."""
 
 import pytest
 

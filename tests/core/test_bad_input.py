@@ -1,4 +1,4 @@
-"""What cannot work is refused where it is written, with the right type and what to write instead."""
+"""Wrong arguments are refused where they are written, with the right class of error and what to write instead."""
 
 import asyncio
 import datetime

@@ -1,4 +1,4 @@
-"""`Cacheable`: a view-model that knows its key, its lifetime and how to make itself."""
+"""`Cacheable`: a view-model that defines its key, its ttl and how its value is generated."""
 
 import dataclasses
 import datetime

@@ -1,4 +1,4 @@
-"""`@cache.cached`: a function behind the cache, by its arguments, in both colours."""
+"""`@cache.cached`: a function, async or sync, whose results are cached by its arguments."""
 
 import asyncio
 import collections

@@ -1,4 +1,4 @@
-"""How many functions of this package a value calls: what it costs, however busy the machine is.
+"""How many functions of this package a call runs: a cost that does not depend on how busy the machine is.
 
 The bounds are a little above what was counted. A value that needs more is slower than before.
 """

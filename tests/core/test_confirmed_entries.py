@@ -1,4 +1,4 @@
-"""An entry that this process has read is not fetched again: Redis tells whether it still counts."""
+"""An entry that this process has read is not fetched again: Redis only tells whether it is still valid."""
 
 import asyncio
 from collections.abc import Callable

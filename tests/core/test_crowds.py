@@ -1,4 +1,4 @@
-"""Threads, event loops and forked processes share one cache object, and one run for each value."""
+"""Threads, event loops and forked processes share one cache object, and generate each value once."""
 
 import subprocess
 import sys

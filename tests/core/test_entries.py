@@ -1,4 +1,4 @@
-"""An entry's bytes: whole and unchanged they are what was stored, and otherwise nothing at all."""
+"""The bytes of an entry: unchanged they decode to what was stored, and with any change they are unreadable."""
 
 import zlib
 from dataclasses import replace

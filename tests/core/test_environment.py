@@ -1,4 +1,4 @@
-"""The switch in the environment turns the cache off, and nothing that is not understood leaves it on."""
+"""The switch in the environment turns the cache off, and an unknown word in it is an error."""
 
 import pytest
 

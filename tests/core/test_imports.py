@@ -1,4 +1,4 @@
-"""The core is light: it imports no Strawberry, no GraphQL and no telemetry SDK; names are held."""
+"""The core imports no Strawberry, no GraphQL and no telemetry SDK, and exports the documented names."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""An invalidation that was acknowledged is never lost, whatever was under way when it came."""
+"""An invalidation that Redis has acknowledged is never lost, whatever runs at the same time."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What was read while an invalidation came is outdated if that concerns it, and otherwise is not."""
+"""An entry that was read while an invalidation came is outdated if the invalidation concerns it, and only then."""
 
 from itertools import product
 from typing import Any

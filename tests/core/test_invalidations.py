@@ -1,4 +1,4 @@
-"""What an invalidation asks of Redis, does in this process, counts, tells and logs."""
+"""What an invalidation sends to Redis, changes in this process, counts, reports and logs."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""An invalidation that Redis does not take is tried again, raised or queued, and lost in no way but closing."""
+"""An invalidation that Redis does not take is tried again, raised or queued. Only closing can lose a queued one."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Keys: two different requests never share one, and nothing that a user typed stands in one."""
+"""Keys: two different requests never share a key, and no text of a user is readable in a key."""
 
 import functools
 import os

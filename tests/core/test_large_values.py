@@ -1,4 +1,4 @@
-"""A large value is compressed in a thread, so that the event loop goes on meanwhile."""
+"""A large value is compressed in a thread, so that it does not block the event loop."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Lazy values: what a proxy names as its class is what it counts as, in every key, tag and tenant.
+"""Lazy values: in keys, tags and tenants, a lazy object counts as the value behind it.
 
 ``isinstance(lazy, str)`` is true of Django's ``SimpleLazyObject`` and of werkzeug's ``LocalProxy``, and no
 method of `str` takes either.

@@ -1,4 +1,4 @@
-"""A hit in local memory takes a short way, and nobody can tell by its answers."""
+"""A hit in local memory takes a faster path, with the same answers."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""What a lookup asks of the store, and what it takes for an answer: nothing that is damaged or of another write."""
+"""What a lookup asks of Redis, and which replies it accepts: none that is damaged or of another write."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""An event loop of another make, such as uvicorn runs on where it is installed, and TLS on either."""
+"""asyncio's event loop and uvloop, on which uvicorn runs where it is installed, each with and without TLS."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""`on_invalidate` is told of each invalidation that Redis has taken, from any job, and fails nobody."""
+"""`on_invalidate` is called for each invalidation that Redis has taken, and its errors fail no caller."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What an outage leaves behind: no lease that nobody holds, no invalidation that is forgotten, no one who waits."""
+"""After an outage, no abandoned lease is left, no invalidation is lost, and no caller waits."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Answers made of answers: a whole has the tags of its parts and does not outlive them."""
+"""Values made of other cached values: a whole has the tags of its parts, and no longer ttl than they have."""
 
 import asyncio
 import gc
@@ -401,7 +401,7 @@ def test_an_entry_read_after_a_generator_has_ended_is_not_its_part() -> None:
 
 
 def test_a_failed_field_prevents_storing_only_fields_that_read_it() -> None:
-    """The fields of a failed run are stored one by one: a field that failed is a part of the run, and of no other field."""
+    """The fields of a failed run are stored one by one. A failed field is a part of the run, and of no other field."""
     space = Keyspace("test")
     recording = ValueRecording(b"value", 1000)
     failed = unfit_part(space.keys(["failed"]))

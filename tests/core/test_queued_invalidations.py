@@ -1,4 +1,4 @@
-"""Invalidations that Redis does not take, where the caller asked that none be lost."""
+"""Invalidations that Redis does not take, and that are queued because the caller passed `queued=True`."""
 
 import asyncio
 import logging

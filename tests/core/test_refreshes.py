@@ -1,4 +1,4 @@
-"""When a value is made again: early, in the background, and not all at the same time."""
+"""When a value is refreshed: early, in the background, and not all values at the same time."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""`remember` and `remember_sync`: what they promise to one caller at a time, on every store."""
+"""`remember` and `remember_sync`: what they promise to a single caller, on a server and in memory."""
 
 import contextlib
 import dataclasses

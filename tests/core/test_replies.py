@@ -1,4 +1,4 @@
-"""Replies are read as they arrive: cut anywhere, of any kind, and never taken for something else."""
+"""Replies are read as they arrive: split anywhere, of any type, and never as something else than was sent."""
 
 from itertools import pairwise
 from typing import Any

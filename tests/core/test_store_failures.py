@@ -1,4 +1,4 @@
-"""Whatever happens to the store costs a run of the generator, never the request."""
+"""When Redis fails, the caller generates and gets its value. No request fails."""
 
 import asyncio
 import contextlib

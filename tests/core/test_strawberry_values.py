@@ -1,4 +1,4 @@
-"""Strawberry types as `as_type`: a value is its data, whatever else stands in its class."""
+"""Strawberry types as `as_type`: the data of a value is stored, and its resolvers are not."""
 
 import dataclasses
 import datetime

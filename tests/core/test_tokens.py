@@ -1,4 +1,4 @@
-"""Tokens name leases, writes and epochs: the same token twice would let one pass for another."""
+"""Tokens identify leases, writes and epochs, so no token may be given twice."""
 
 from strawberry_response_cache.core.protocol.tokens import _Tokens, new_token
 

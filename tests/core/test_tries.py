@@ -1,4 +1,4 @@
-"""For how long, and how often, a lease is given back again."""
+"""For how long, and how often, the release of a lease is tried again."""
 
 from itertools import pairwise
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is wrong with a server is told in plain words, and none of its own."""
+"""Logs and errors say what is wrong with a server in plain words, and never repeat the server's text."""
 
 import re
 import ssl

@@ -1,4 +1,4 @@
-"""Nobody waits for a run that hangs, or for one that is of no use to the caller."""
+"""No caller waits too long for a run that hangs, nor for a run that an invalidation has outdated."""
 
 import asyncio
 import threading

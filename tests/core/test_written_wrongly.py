@@ -1,4 +1,4 @@
-"""The usual wrong ways to call the core: each gives an error that says what to write, as early as can be."""
+"""Usual mistakes in calls of the core: each raises an error that says what to write, as early as possible."""
 
 import datetime
 from dataclasses import dataclass

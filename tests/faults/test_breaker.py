@@ -1,4 +1,4 @@
-"""A server that is down for long is left alone: no I/O at all, but for one probe at a time."""
+"""Behind an open breaker, nothing is sent to a server that is down, except one probe at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A server that fails at the commit costs the entry: the value is returned, and nothing wrong is kept."""
+"""If the server fails at the commit, the value is returned, and nothing wrong is stored."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A damaged entry is invalidated only if it still is that entry, and is generated again once."""
+"""A damaged entry is deleted only if it was not replaced meanwhile, and is generated again once."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""A server that comes and goes: every caller gets its value, and nobody waits beyond the deadlines."""
+"""A server that is up and down in turns: every caller gets its value, and waits no longer than the deadlines."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""A server that is full and evicts nothing: invalidations take what they name, and dead entries make room."""
+"""A server that is full and evicts nothing: invalidations take effect, and invalidated entries make room."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any

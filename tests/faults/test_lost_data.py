@@ -1,4 +1,4 @@
-"""Data that a server loses, at whatever moment, costs misses; what was invalidated never comes back."""
+"""Data that a server loses, at any moment, makes lookups misses, and invalidated values are not served again."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""A server that forgets its scripts, at whatever moment, costs one repeat of the call it concerns."""
+"""If a server has lost its scripts, at any moment, the call is repeated once."""
 
 import asyncio
 from typing import Any

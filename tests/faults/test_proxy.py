@@ -1,4 +1,4 @@
-"""The proxy does to a connection what it was told, and counts it."""
+"""The proxy of these tests applies the fault that is set, and counts connections and bytes."""
 
 import asyncio
 import contextlib

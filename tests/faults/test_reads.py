@@ -1,4 +1,4 @@
-"""A server that fails while it is read costs a run of the generator and the read deadline, no more."""
+"""If the server fails during a lookup, the caller generates after the read deadline at the latest."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Peers that take a connection and then say nothing: connecting to them has its own deadline."""
+"""Servers that accept a connection and then send nothing: connecting has a deadline of its own."""
 
 import socket
 from collections.abc import Callable, Iterator

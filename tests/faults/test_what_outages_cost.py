@@ -1,4 +1,4 @@
-"""What an outage costs: nobody waits for a connection, nor for a server that others found to be away."""
+"""During an outage, no caller waits long for a connection, nor for a server that already failed others."""
 
 import asyncio
 import logging

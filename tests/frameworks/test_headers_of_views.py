@@ -1,4 +1,4 @@
-"""What each view says to caches in front: the same in every framework, with its own kinds of responses."""
+"""The headers of each view for browsers, proxies and CDNs are the same in every framework."""
 
 from collections.abc import Iterator
 from typing import Any, Final

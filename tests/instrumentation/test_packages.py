@@ -1,4 +1,4 @@
-"""Beside the instrumentation that people have, hits are hits, and it tells what it tells without the cache."""
+"""With usual instrumentation packages, hits stay hits, and each package records what it records without the cache."""
 
 import importlib.util
 import json
@@ -224,7 +224,7 @@ def test_a_subclass_of_sentrys_extension_is_custom_code() -> None:
 
 
 def test_the_cache_has_spans_of_its_own_and_none_of_the_instrumentation_of_redis() -> None:
-    """The cache reads and writes connections of redis-py itself. Commands of a resolver's client are recorded as usual."""
+    """The cache itself uses connections of redis-py. Commands of a resolver's client are recorded as usual."""
     require("opentelemetry.instrumentation.redis")
     for told in observed("redis_client"):
         assert told == [

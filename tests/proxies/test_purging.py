@@ -1,4 +1,4 @@
-"""What stands in front is purged by `on_invalidate`: a real Varnish, and what others would be sent."""
+"""`on_invalidate` purges a real Varnish, and sends the right requests to other CDNs."""
 
 import json
 from collections.abc import Callable, Coroutine

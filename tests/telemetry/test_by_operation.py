@@ -1,4 +1,4 @@
-"""Figures by operation name: opt-in, bounded, and equal to what happened."""
+"""Statistics and metrics by operation name: opt-in, bounded, and equal to what happened."""
 
 import os
 import random

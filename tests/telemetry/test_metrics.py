@@ -1,4 +1,4 @@
-"""Metrics, and `statistics()`, which has the same figures without an SDK."""
+"""Metrics, and `statistics()`, which has the same numbers without an SDK."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What requests, users and servers bring in confidence shows in no span, metric, log line, repr or error of ours."""
+"""No secret of requests, users or servers appears in a span, metric, log line, repr or error of this package."""
 
 import asyncio
 import base64

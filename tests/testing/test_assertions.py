@@ -1,4 +1,4 @@
-"""Each assertion passes for what it names, and says what happened instead, why, and what to change."""
+"""Each assertion passes for its own status, and otherwise says what happened, why, and what to change."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What operators ask of servers is answered on every topology, by the nodes that have the keys."""
+"""Inspecting servers and clearing all tenants work on every topology, and reach all nodes."""
 
 from typing import Final
 

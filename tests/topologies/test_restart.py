@@ -1,4 +1,4 @@
-"""A server is killed and comes back with what it had stored: no old data, and nobody to wait for."""
+"""A killed server restarts with its stored data: nothing outdated is served, and no caller waits for an old lease."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

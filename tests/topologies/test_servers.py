@@ -1,4 +1,4 @@
-"""The servers themselves, asked with redis-py alone: they are what the other tests take them for."""
+"""The servers of these tests, used through redis-py only, behave as the other tests assume."""
 
 from collections.abc import Callable
 from typing import Any
