@@ -30,7 +30,7 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check the annotations of a schema; exit with 1 if there are mistakes. List the root fields that are never cached."""
+    """Check the annotations of a schema; exit with 1 if there are mistakes. List root fields that are never cached."""
     with speaking(context) as terminal:
         found = schema_of(schema)
         extensions = [each for each in found.extensions if isinstance(each, ResponseCacheExtension)]

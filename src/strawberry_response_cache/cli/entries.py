@@ -132,10 +132,10 @@ def _say_without_entry(
     """Say that an operation has no entry, and end the command.
 
     Args:
-        terminal: Where it is said.
+        terminal: Prints the message.
         entry: The operation.
-        answer: The name of the answer, which is no, in JSON.
-        as_json: Whether it is said as JSON.
+        answer: The member of the JSON document that is false.
+        as_json: Whether JSON is printed.
     """
     reason = entry.explanation.reason
     if as_json:

@@ -24,8 +24,8 @@ def invalidate_models(
 
     Args:
         *changed: The models, for which `invalidate_on_save` was called.
-        tenant: The tenant whose rows have changed. It is required if `invalidate_on_save` has a ``tenant``. None, the default, if
-            it has none.
+        tenant: The tenant whose rows have changed. It is required if `invalidate_on_save` has a ``tenant``. None, the
+            default, if it has none.
         using: The alias of the database; that of Django's default database by default.
 
     Raises:

@@ -133,7 +133,7 @@ class _CachingView:
         return Delivery(schema=schema, takes_bytes=is_plain, headers=headers)
 
     def _guarded_refusal(self, error: HTTPException, delivery: Delivery | None) -> Any:  # noqa: ANN401 - of any framework
-        """Return the response to a refused request; None if code of the user's may handle the exception."""
+        """Return the response to a refused request; None if the user's code may handle it, or it needs no headers."""
         if delivery is None or delivery.headers is None:
             return None
         guard = Guard()
@@ -186,7 +186,7 @@ class _ExecutesInThreads:
     """What views share that execute operations in threads."""
 
     def execute_single(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
-        """Execute one operation, and announce how its answer is delivered."""
+        """Execute one operation; tell the extension how its answer is delivered."""
         Guard().step(announce, _current.get())
         try:
             return super().execute_single(*args, **named)  # type: ignore[misc] # of Strawberry's view
@@ -235,7 +235,7 @@ class AsyncCachingView(_IsAwaited):
     """What this package adds to an async view of Strawberry."""
 
     async def execute_single(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
-        """Execute one operation, and announce how its answer is delivered."""
+        """Execute one operation; tell the extension how its answer is delivered."""
         Guard().step(announce, _current.get())
         try:
             return await super().execute_single(*args, **named)  # type: ignore[misc] # of Strawberry's view
@@ -249,7 +249,7 @@ class AsyncCachingView(_IsAwaited):
         sub_response: Any,  # noqa: ANN401 - handed on
         headers: Mapping[str, str],
     ) -> Any:  # noqa: ANN401 - of any framework
-        """Create a stream, which must not be stored."""
+        """Create the response of a stream, with headers that forbid to store it."""
         headers = Guard().step(self._headers_of_streams, headers) or headers
         return await super().create_streaming_response(  # type: ignore[misc] # of Strawberry's view
             request, stream, sub_response, headers

@@ -55,7 +55,7 @@ class Shared:
         of_scope: The same configuration with the middleware's functions, which take a scope.
         has_functions: Whether the middleware has functions.
         answers: Makes the responses to hits.
-        refused: The operations that Redis refused lately.
+        refused: The operations that Redis recently refused to store.
         front: The state that the extension knows.
         seen: What the application was seen to answer.
         log: Limits how often it is logged that an answer cannot be made here.

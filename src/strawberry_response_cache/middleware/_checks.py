@@ -137,5 +137,5 @@ def is_for_the_application(options: Options) -> bool:
 
 
 def refused_by(extension: ResponseCacheExtension, schema: BaseSchema) -> RefusedOperations:
-    """Return the operations of a schema that Redis refused lately, as the extension notes them."""
+    """Return the operations of a schema that Redis recently refused to store, as the extension notes them."""
     return extension._adopting.adopted(schema).refused  # noqa: SLF001 - of this package

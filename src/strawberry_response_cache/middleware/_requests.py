@@ -41,7 +41,7 @@ _OF_ONE_REQUEST: Final = frozenset(
         b"x-request-id",
     }
 )
-"""Headers that name one request, and not who sends it or what is asked. All others tell requests apart."""
+"""Headers that identify one request, and not its sender or its query. All others distinguish requests."""
 
 
 class AskedRequest(NamedTuple):
@@ -49,7 +49,7 @@ class AskedRequest(NamedTuple):
 
     Attributes:
         has_body: Whether its query is in the body.
-        hashed: A hash of its method, query string and headers, but for those that name one request.
+        hashed: A hash of its method, query string and headers, without those that identify one request.
         if_none_match: The value of ``If-None-Match``; None if there is none.
     """
 

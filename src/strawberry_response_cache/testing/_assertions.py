@@ -104,7 +104,7 @@ def assert_invalidated(operation: RecordedOperation, *tags: str) -> None:
         *tags: The tags, such as ``"Book:42"``.
 
     Raises:
-        AssertionError: If one was not invalidated, or not yet. The message names those that were.
+        AssertionError: If one was not invalidated, or not yet. The message names the tags that were.
         TypeError: If no tag is given.
 
     Example:

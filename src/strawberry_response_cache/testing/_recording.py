@@ -165,7 +165,7 @@ class Recording:
 
     @property
     def operations(self) -> tuple[RecordedOperation, ...]:
-        """The operations, in the order in which they began. Those whose outcome is not known yet are left out.
+        """The operations, in the order in which they began, without those whose outcome is not known yet.
 
         An operation that is not valid is not executed, so it is not recorded.
         """

@@ -235,7 +235,7 @@ async def _held_back(
 ) -> AsyncGenerator[Any, None]:
     """Yield the frames of a stream; the last frame of a mutation waits for the end of the operation.
 
-    It is yielded as it was when it arrived: without the cache it would be sent then, before a teardown
+    That frame is yielded as it was when it arrived: without the cache it would be sent at once, before a teardown
     changes the result.
     """
     held: object = _NOTHING

@@ -29,9 +29,9 @@ _OF_STREAMS: Final = frozenset({"cache-control", "vary"})
 
 
 class ResponseHeaders:
-    """What the operations answered by one response say about it.
+    """The headers of one response, as all the operations that it answers allow them.
 
-    Until all have ended nobody may store it.
+    Until all operations have ended, the response must not be stored.
 
     Attributes:
         status: The status to set on the response; None to leave it as it is.
@@ -292,7 +292,7 @@ def headers_of(response: object, options: HeaderOptions) -> ResponseHeaders:
 def share_headers(response: object, headers: ResponseHeaders) -> None:
     """Let all operations that find a framework's response in their contexts share headers.
 
-    A view makes the response to send from this one. So the headers also tell what was written to this one.
+    A view makes the response to send from this one, with the headers that were written to this one.
 
     Args:
         response: The response in the context of an operation.

@@ -17,7 +17,7 @@ _ALWAYS: Final = ("Accept",)
 
 @dataclass(frozen=True, kw_only=True, eq=False)  # each extension makes one
 class HeaderOptions:
-    """What the extension was told about headers; see `ResponseCacheExtension`.
+    """The arguments of the extension about headers; see `ResponseCacheExtension`.
 
     Attributes:
         vary: The request headers on which ``tenant`` and each varied value depend, by the name of that value.
@@ -64,7 +64,7 @@ def cache_control_header(freshness: Freshness, options: HeaderOptions, *, is_pub
 
     Args:
         freshness: What is known of the response.
-        options: What the extension was told.
+        options: The arguments of the extension about headers.
         is_public: Whether shared caches may store it.
 
     Example:

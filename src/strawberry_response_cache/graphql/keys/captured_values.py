@@ -135,7 +135,7 @@ class _Description:
 
 
 def _name(value: object) -> str:
-    """Name a function or a class; for another value, say of which class it is."""
+    """Return the name of a function or a class; for another value, the name of its class and ``()``."""
     name = _attribute_of(value, "__qualname__") if callable(value) else None
     is_named = isinstance(name, str)
     here = value if is_named else type(value)

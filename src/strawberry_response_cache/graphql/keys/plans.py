@@ -46,7 +46,7 @@ class Planned(NamedTuple):
 
 
 class Plans:
-    """The plans of one schema, in a bounded cache that drops what was not used lately.
+    """The plans of one schema, in a bounded cache that drops the least recently used.
 
     A plan is kept as long as its document: as long as a parser cache keeps that, otherwise for one request.
     """

@@ -12,7 +12,7 @@ _SIZE: Final = 200
 """The approximate size of one stem, in bytes."""
 
 Grow: TypeAlias = Callable[[int], bool]
-"""Asks whether something may be remembered that takes so many more bytes."""
+"""Reserves more bytes for something to remember; returns whether they are reserved."""
 
 
 class Stems:

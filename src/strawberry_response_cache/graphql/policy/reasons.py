@@ -49,7 +49,7 @@ class Reason(StrEnum):
         SEEN_ONCE: ``store_after`` of the extension is 2, and this process was asked for the response for the
             first time.
         VETOED: ``cacheable`` of the extension returned False for the result.
-        UNFINISHED_LIST: A field with entries of its own stands below a list that is not finished, such as a
+        UNFINISHED_LIST: A field with entries of its own is below a list that is not finished, such as a
             generator or a ``QuerySet``: its resolver may still restrict the cache.
         RESPONSE_MODIFIED: A resolver set a cookie, a header or the status of the response, or added a
             background task. A hit does not run the resolver, so it would not repeat that.
@@ -64,7 +64,7 @@ class Reason(StrEnum):
         PRIVATE_WITHOUT_SESSION: The response is PRIVATE and the request has no session.
         CACHE_FAULT: A fault of this package was caught.
         ERRORS: The result has errors.
-        UNSERIALIZABLE: The result holds a value that does not come back from JSON unchanged.
+        UNSERIALIZABLE: The result holds a value that JSON does not reproduce unchanged.
         TOO_LARGE: The result has more than ``max_entry_bytes`` bytes.
         STORE_FAILURE: Redis did not answer.
         NO_LEASE: Redis takes no writes.
@@ -77,7 +77,7 @@ class Reason(StrEnum):
         UNCACHEABLE_PART: The response includes a value from the cache that must not be stored in it.
         INVALIDATION_PENDING: Redis has not taken a queued invalidation of this tenant yet, or a mutation in the
             same transaction of Django is not committed yet.
-        VERIFIED: The cache had an answer, and the resolvers ran all the same, because of ``verify`` of the
+        VERIFIED: The cache had an answer, but the resolvers ran as well, because of ``verify`` of the
             extension.
         NOT_SHARED: The response of the concurrent request could not be shared, so the resolvers ran again.
 
