@@ -165,7 +165,7 @@ class CachingExecutor(Executor[Any]):
         run, self._run = self._run, None
         if run is None:
             return super().execute_operation(*args, **kwargs)
-        asked, self._asked = self._asked, None  # it refers to this object
+        asked, self._asked = self._asked, None  # it refers to this object: a cycle
         return _answered(run, asked, partial(super().execute_operation, *args, **kwargs))
 
 

@@ -96,7 +96,8 @@ class _CreateRunner(Exchanged):
             known = weakref.ref(runner)
             for each in settling:
                 each.runner = known
-        # Another one may have hooks of its own. Otherwise each settles when its own results are requested.
+        # A runner of another class may have hooks of its own, so only its `operation` is replaced. Where that is
+        # impossible, each extension settles when its own results are requested.
         elif isinstance(runner, SchemaExtensionsRunner):
             runner.operation = _of_runner(runner.operation, settling)  # type: ignore[assignment, method-assign]
         return runner

@@ -263,7 +263,7 @@ def _watch(
     entered: ResolverWatcher,
     let_through: ResolverWatcher,
 ) -> None:
-    # Within what traces it, which would be put around the resolver once more.
+    # Inside of tracers, which would otherwise wrap the resolver once more.
     holder: Any = graphql_field
     name, resolve = "resolve", holder.resolve
     while resolve is not None and _is_traced(resolve):

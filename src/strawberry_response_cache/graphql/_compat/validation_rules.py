@@ -31,7 +31,7 @@ def may_admit_some_only(
 
 def _is_limit(rule: object) -> bool:
     """Whether a rule is a limit of Strawberry's, with nothing of the user's but numbers."""
-    if not isinstance(rule, type):  # anything that can be called is taken for one
+    if not isinstance(rule, type):  # graphql-core takes any callable for a rule
         return False
     if (rule.__module__, rule.__name__) not in _LIMITS:
         return False

@@ -155,7 +155,7 @@ class Invalidates(FieldExtension):
             return
         raw = raw_info_of(info)
         field = f"{raw.parent_type.name}.{raw.field_name}"
-        say = logger.warning if error.is_too_many else logger.error  # a client may ask for many
+        say = logger.warning if error.is_too_many else logger.error  # a client may send many
         say(
             "%s: a tag of @invalidates could not be filled (%s%s); %s.",
             field,

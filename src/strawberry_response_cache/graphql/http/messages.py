@@ -212,7 +212,7 @@ def of_context(context: object, name: str) -> Any:  # noqa: ANN401 - whatever th
     try:
         return getattr(context, name, None)
     except Exception:
-        # `__getattr__` of settings and the like raises KeyError for what there is not.
+        # `__getattr__` of settings and the like raises KeyError for a name that is missing.
         if getattr_static(context, name, None) is None:
             return None
         raise

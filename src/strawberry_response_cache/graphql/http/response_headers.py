@@ -44,7 +44,7 @@ class ResponseHeaders:
         owner: The ``id()`` of the framework's response, which a copy of the response does not have.
     """
 
-    # What most responses do not change is of the class: each hit makes one.
+    # Attributes that most responses do not change are the class's, because each hit makes an object.
     _begun = 0
     _ended = 0
     _strictest: Freshness | None = None

@@ -60,7 +60,7 @@ class _Description:
         self._known: dict[int, tuple[object, str]] = {}
 
     def value(self, value: object, depth: int) -> str:
-        kind = type(value)  # and never `isinstance`, which asks what is behind a lazy object
+        kind = type(value)  # not by `isinstance`, which would evaluate a lazy object
         self._spend()
         if depth > _DEEPEST:
             raise _TooLargeError
@@ -114,7 +114,7 @@ class _Description:
         taken: list[str] = []
         layer = function
         while layer is not None:
-            self._spend()  # layers may stand in a circle
+            self._spend()  # layers may form a cycle
             taken += [self._cell(each, depth) for each in _attribute_of(layer, "__closure__") or ()]
             defaults = _attribute_of(layer, "__defaults__"), _attribute_of(layer, "__kwdefaults__")
             taken += [self._captured(each, depth) for each in defaults if each]

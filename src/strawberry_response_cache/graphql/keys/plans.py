@@ -106,7 +106,7 @@ class Plans:
 
     def _drop_gone(self) -> None:
         while self._gone:
-            with suppress(IndexError):  # another thread was quicker
+            with suppress(IndexError):  # another thread took the last one
                 key = self._gone.popleft()
                 planned = self._known.get(key)
                 if planned is not None and planned.document() is None:

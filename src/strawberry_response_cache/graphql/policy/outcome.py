@@ -81,7 +81,7 @@ class FieldOutcomes:
 
     def items(self) -> list[tuple[str, Outcome, int]]:
         """Return the coordinate, the worst outcome and the number of the fields, for each line."""
-        # From a copy: fields may be added meanwhile.
+        # A copy is iterated, because fields may be added at the same time.
         return [(name, outcome, self._counts[name]) for name, outcome in [*self._outcomes.items()]]
 
     def as_extension(self, advise: Callable[[str], str | None]) -> list[dict[str, object]]:

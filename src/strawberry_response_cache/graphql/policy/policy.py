@@ -82,8 +82,8 @@ class Policy:
         has_templates: Whether there are tags with placeholders to fill during execution.
         exact: Whether all selected leaves are GraphQL's built-in scalars and enums, whose results are
             JSON already.
-        is_altered: Whether the document has a directive, or another problem, that may affect more than the place where
-            it is written.
+        is_altered: Whether the document has a directive, or another problem, that may affect other places of the
+            document.
         problem: Why it cannot be cached: the first problem that was found.
     """
 
@@ -227,7 +227,7 @@ def work_out_policy(
         )
     Walk(rules, selected, defaults, policy).run(operation.selection_set, root)
     if selected.problem is not None:
-        policy.lives.clear()  # a directive may change more than the place where it is written
+        policy.lives.clear()  # a directive may affect other places of the document
         policy.is_altered = True
     if selected.allowance.is_spent:  # the part that was not read may hold any type
         policy.type_tags.update(*(each.type_tags for each in rules.fields()))
@@ -326,7 +326,7 @@ class Walk:
                 self.policy.problem = problem_of_unknown(parent, name)
             return
         folded = (rule.coordinate, is_root)
-        if folded not in self._folded:  # it demands the same wherever it is met
+        if folded not in self._folded:  # it demands the same wherever it is selected
             self._folded.add(folded)
             self._fold(rule, is_root=is_root)
         if node.selection_set is not None:
