@@ -8,7 +8,7 @@ awaited, the list waits for one lookup, and then its hits are plain values.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from graphql import GraphQLNonNull, GraphQLObjectType, is_object_type
 from graphql.execution import Executor
@@ -29,6 +29,9 @@ from strawberry_response_cache.graphql.http.request_directives import NOTHING_AS
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 from strawberry_response_cache.graphql.policy.rules import FieldRule
+
+if TYPE_CHECKING:
+    from strawberry_response_cache.core._prefetched import ReadyEntries
 
 _FEWEST: Final = 2
 """The fewest fields that are looked up together."""
@@ -66,7 +69,6 @@ class Level:
     """
 
     __slots__ = (
-        "_asked",
         "_fields",
         "_inputs",
         "_missing",
@@ -88,29 +90,34 @@ class Level:
         self._inputs = inputs
         self._subject = first.field.subject
         self._tenant = tenant_of(first.field.who.cache)
-        self._ready = self._tenant.ready(fields.prefetched)
-        self._missing = self._find_missing()
-        self._asked: frozenset[str] = frozenset()
+        self._ready: ReadyEntries | None = None
+        self._missing = {each.entry: each for each in self._find_missing()}
+        # Lists that are completed at once look up together no more than one of them may.
+        fields.left -= len(wanted)
 
     def _find_missing(self) -> list[EntryKeys]:
-        """Return the keys whose entries are neither in local memory nor prefetched, each once."""
+        """Return the keys whose entries are neither in local memory nor prefetched, each once.
+
+        While an invalidation is pending there are none, because no entry may be read.
+        """
+        ready = self._tenant.ready(self._fields.prefetched)
         every = {each.keys.entry: each.keys for each in self._wanted.values()}
-        return [*every.values()] if self._ready is None else self._ready.missing(every)
+        return [] if ready is None else ready.missing(every)
 
     def is_ready(self) -> bool:
-        """Whether nothing has to be looked up, because all entries are in local memory or prefetched."""
+        """Whether nothing has to be looked up."""
         return not self._missing
 
     async def look_up(self) -> None:
         """Look up the missing entries."""
-        prefetched, missing = self._fields.prefetched, self._missing
-        self._asked = frozenset(each.entry for each in missing)
-        await self._tenant.prefetch(prefetched, missing, self._subject)
-        self._ready = self._tenant.ready(prefetched)
+        missing = [*self._missing.values()]
+        await self._tenant.prefetch(self._fields.prefetched, missing, self._subject)
 
-    def is_as_sent(self, executor: Executor[Any]) -> bool:
-        """Whether the resolvers of its fields still receive what the keys were made of."""
-        return not any(each.are_changed(executor) for each in self._inputs)
+    def begin(self, executor: Executor[Any]) -> None:
+        """Answer fields from now on, if their resolvers still receive what the keys were made of."""
+        self._fields.left += len(self._wanted)  # each is counted when it is answered
+        if not any(each.are_changed(executor) for each in self._inputs):
+            self._ready = self._tenant.ready(self._fields.prefetched)
 
     def end(self) -> None:
         """Drop what was looked up: another list with the same objects may be completed much later."""
@@ -130,7 +137,7 @@ class Level:
             return None
         ready.note_part(wanted.keys, entry)
         self._fields.left -= 1
-        saved, is_local = recording.cost_ms / 1000, wanted.keys.entry not in self._asked
+        saved, is_local = recording.cost_ms / 1000, wanted.keys.entry not in self._missing
         self._tenant.counters.requests["field"].hit(saved, is_local=is_local)
         if self._fields.outcomes is not None:
             self._note(self._fields.outcomes, wanted, entry)
@@ -165,11 +172,9 @@ class Levels:
 
     def hit(self, path: Path) -> FieldHit | None:
         """Return the value of a field, if it belongs to a list that is being completed, and its entry was found."""
-        item = path.prev
-        if not self._open or item is None or item.prev is None:
+        if (item := path.prev) is None or (level := self._open.get(id(item.prev))) is None:
             return None
-        level = self._open.get(id(item.prev))
-        return None if level is None else level.hit(item.key, path.key)
+        return level.hit(item.key, path.key)
 
     def complete_list(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Look up the fields of a list together, if that is possible, and complete the list."""
@@ -198,12 +203,12 @@ class Levels:
 
     def _begin(self, path: Path, level: Level, execution: Execution) -> None:
         """Complete a list, whose fields are answered from its level; all of them are called before this returns."""
-        if level.is_as_sent(self._executor):
-            self._open[id(path)] = level
+        level.begin(self._executor)
+        self._open[id(path)] = level
         try:
             execution.start()
         finally:
-            self._open.pop(id(path), None)
+            del self._open[id(path)]
             level.end()
 
 
@@ -236,13 +241,10 @@ def level_of(
     cached: list[tuple[str, CachedField]] = []
     for name, field_details in executor.collect_subfields(item, details)[0].items():
         own = cached_field_of(item, field_details, Path(Path(path, 0, None), name, item.name))
-        rule = fields.rule(item, field_details)
-        if own is not None and not (rule is None or rule.guarded or rule.templates):
+        if own is not None and not (own.plan.rule.guarded or own.plan.rule.templates):
             cached.append((name, own))
-        elif not _is_at_once(rule, field_details):
+        elif not _is_at_once(fields.rule(item, field_details), field_details):
             return None  # it may await something, which must not wait for these entries
-    if not cached:
-        return None
     found = dict(islice(_wanted(item, path, result, cached), fields.left))
     inputs = [own.inputs for _, own in cached if own.inputs is not None]
     return Level(found, fields, inputs) if len(found) >= _FEWEST else None
