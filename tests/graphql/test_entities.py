@@ -191,6 +191,18 @@ async def test_an_object_that_is_created_replaces_the_null_that_was_stored(
     assert shop.ran(f"? {MISSING}") == 1
 
 
+async def test_a_null_is_resolved_again_after_a_mutation_that_returns_an_object_of_its_type(
+    memory_cache: ResponseCache,
+) -> None:
+    """The object may have been created, and the mutation may name it by another key."""
+    shop = Shop(memory_cache)
+    await shop.ask_twice(NAMED, products(MISSING, "a"))
+    assert (shop.ran(f"? {MISSING}"), shop.ran("? a")) == (1, 1)
+    await shop.ask('mutation { changeProduct(upc: "b") { upc } }')
+    await shop.ask(NAMED, products(MISSING, "a"))
+    assert (shop.ran(f"? {MISSING}"), shop.ran("? a")) == (1, 0)
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_what_one_user_sees_of_an_object_reaches_no_other(
     memory_cache: ResponseCache, way: str
