@@ -3,6 +3,9 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -237,6 +240,30 @@ async def test_a_query_is_answered_as_deeply_nested_as_without_the_cache(
         for _ in range(2):
             result = await execute(cached, face, nested(name, depth - below))
             assert result.errors is None
+
+
+def in_frames(count: int, function: Callable[[], Any]) -> Any:
+    """Call a function this many frames deeper in the stack."""
+    return in_frames(count - 1, function) if count else function()
+
+
+def test_a_request_that_begins_deep_in_the_stack_is_answered_as_without_the_cache(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """But for the calls that the cache itself takes, however few fields have entries of their own."""
+    caplog.set_level(logging.CRITICAL, "strawberry.execution")
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    plain, cached = strawberry.Schema(Tree), strawberry.Schema(Tree, extensions=[extension])
+
+    def is_answered(schema: strawberry.Schema, depth: int, frames: int) -> bool:
+        ask = partial(schema.execute_sync, nested("child", depth))
+        return thread.submit(in_frames, frames, ask).result().errors is None
+
+    begins = sys.getrecursionlimit() * 7 // 10
+    with ThreadPoolExecutor(1) as thread:  # whose stack is empty
+        depths = [depth for depth in range(1, 60, 2) if is_answered(plain, depth, begins + 30)]
+        assert len(depths) > 10
+        assert [depth for depth in depths if not is_answered(cached, depth, begins)] == []
 
 
 def test_a_query_that_is_nested_very_deeply_says_why_it_is_not_cached(

@@ -162,6 +162,7 @@ class Exchange(SchemaExtension):
             self.execution_context.graphql_document = parse(context["instead"])
 
     def on_parse(self) -> Iterator[None]:
+        self._exchange("before parsing")
         yield
         self._exchange("parsed")
 
@@ -188,7 +189,9 @@ VALID, OTHER, INVALID = "{ unannotated }", "{ accounts { id } }", "{ nothing }"
 
 @pytest.mark.combined  # each phase by itself
 @pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "ours last"])
-@pytest.mark.parametrize("phase", ["parsed", "before validation", "validated", "before execution"])
+@pytest.mark.parametrize(
+    "phase", ["before parsing", "parsed", "before validation", "validated", "before execution"]
+)
 @pytest.mark.parametrize("url", ["memory://"])
 async def test_a_replaced_document_and_the_original_text_are_validated_separately(
     make_ledger: Callable[..., Ledger], phase: str, ours_first: bool
@@ -366,6 +369,33 @@ async def test_documents_are_bounded_in_bytes(make_ledger: Callable[..., Ledger]
     before = len(documents)
     await ledger.ask("{ " + " ".join(f"a{number}: unannotated" for number in range(100)) + " }")
     assert len(documents) == before, "one that takes more than its share is not kept"
+
+
+@pytest.mark.parametrize("url", ["memory://"])
+async def test_a_document_counts_for_the_memory_that_its_tokens_take(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    """Also where there is little text to them."""
+    documents = adopted(make_ledger(plan_bytes=2_000_000)).documents
+    documents.parsed("{a" * 40 + "}" * 40, {})
+    assert documents.size > 400 * 120
+
+
+class WithoutLocations(SchemaExtension):
+    """Has documents parsed without the places of their nodes."""
+
+    def on_operation(self) -> Iterator[None]:
+        self.execution_context.parse_options["no_location"] = True  # type: ignore[typeddict-unknown-key] # graphql-core knows it
+        yield
+
+
+async def test_a_text_that_is_parsed_without_locations_is_parsed_once(
+    make_ledger: Callable[..., Ledger], work: list[str]
+) -> None:
+    ledger = make_ledger(WithoutLocations)
+    assert [status(await ledger.ask(QUERY)) for _ in range(2)] == ["miss", "hit"]
+    assert work == ["parse", "validate"]
+    assert adopted(ledger).documents.size > 0
 
 
 def documents_alive() -> int:

@@ -5,13 +5,16 @@ import logging
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from enum import Enum
+from functools import partial
 from typing import Any, NewType
 
 import pytest
 import strawberry
 from graphql import (
+    ASTValidationRule,
     GraphQLArgument,
     GraphQLEnumType,
+    GraphQLError,
     GraphQLField,
     GraphQLObjectType,
     GraphQLScalarType,
@@ -255,6 +258,45 @@ def test_a_rule_that_raises_is_no_fault_of_this_package(memory_cache: ResponseCa
         for _ in range(2):
             assert said(cached, query) == said(plain, query)
     assert faults.count == before
+
+
+class OwnRule(ScalarLeafsRule):
+    """A rule of the user's own, which finds what graphql-core's finds."""
+
+
+class SeesValidation(SchemaExtension):
+    """Notes by what a document was validated, and what was found."""
+
+    def on_execute(self) -> Iterator[None]:
+        context = self.execution_context
+        seen.append((context.validation_rules, context.pre_execution_errors))
+        yield
+
+
+@pytest.mark.parametrize("rules", [[], [OwnRule]], ids=["no rule", "a rule of the user's own"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["ours first", "ours last"])
+def test_other_extensions_see_every_rule_although_only_unknown_ones_run(
+    memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, rules: list[Any], is_first: bool
+) -> None:
+    from strawberry.schema import schema as strawberrys
+
+    ran: list[tuple[Any, ...]] = []
+
+    def counted(schema: Any, document: Any, rules: Any) -> Any:
+        ran.append(tuple(rules))
+        return original(schema, document, rules)
+
+    original = strawberrys.validate_document
+    ours: Any = ResponseCacheExtension(memory_cache, tenant=None)
+    others: list[Any] = [partial(AddValidationRules, rules), SeesValidation]
+    cached = strawberry.Schema(Query, extensions=[ours, *others] if is_first else [*others, ours])
+    monkeypatch.setattr(strawberrys, "validate_document", counted)
+    for _ in range(3):
+        seen.clear()
+        ran.clear()
+        assert ask(cached, "{ hello }").errors is None
+        assert ran == [tuple(rules)] * len(rules)
+        assert seen == [((*specified_rules, *rules), [])]
 
 
 # -- Literals that a custom scalar reads ---------------------------------------------------------------
@@ -605,6 +647,18 @@ READING = reading_schema()
 # -- A text that is rewritten for some -----------------------------------------------------------------
 
 
+class LooksLike(str):
+    """A text that says that it equals another one."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) or other == "{ hello }"
+
+    def __hash__(self) -> int:
+        return hash("{ hello }")
+
+
 class Outer(SchemaExtension):
     """Notes what stands around the parsing."""
 
@@ -643,6 +697,7 @@ def rewriting(**attributes: Any) -> type[Rewrites]:
 
 WAYS = {
     "another text": rewriting(),
+    "a text that looks like another one": rewriting(query=LooksLike("{ other }")),
     "a source": rewriting(query=Source("{ other }", "persisted")),
     "none": rewriting(query=None),
     "empty": rewriting(query=""),
@@ -704,6 +759,27 @@ class OwnRunner(SchemaExtensionsRunner):
         context = self.execution_context
         return Rewriting(self.extensions)
 
+    def validation(self) -> Any:
+        """Replace the document, or forbid more, when it is asked for the hooks around the validation."""
+        manager = super().validation()
+        entered = manager.__class__.__enter__
+
+        class Changing(manager.__class__):  # type: ignore[misc, name-defined]
+            def __enter__(self) -> None:
+                entered(self)
+                if user.get() == "invalid":
+                    context.graphql_document = parse("{ hello nope }")
+                if user.get() == "forbidden":
+                    context.validation_rules += (Forbids,)
+
+        context = self.execution_context
+        return Changing(self.extensions)
+
+
+class Forbids(ASTValidationRule):
+    def enter_field(self, node: Any, *_: Any) -> None:
+        self.report_error(GraphQLError("forbidden", node))
+
 
 class OwnRunnerSchema(strawberry.Schema):
     def create_extensions_runner(self, execution_context: Any, extensions: Any) -> Any:
@@ -718,3 +794,18 @@ def test_a_custom_runner_may_rewrite_the_text(memory_cache: ResponseCache) -> No
         assert ask(schema, "{ hello }").data == {"hello": 1}
         assert ask(schema, "{ hello }", "staff").data == {"other": 2}
     assert status(ask(schema, "{ hello }")) == "hit"
+
+
+@pytest.mark.parametrize("rules", [[], [OwnRule]], ids=["no rule", "a rule of the user's own"])
+@pytest.mark.parametrize("who", ["invalid", "forbidden"])
+def test_a_custom_runner_may_replace_what_is_validated_and_by_what(
+    memory_cache: ResponseCache, who: str, rules: list[Any]
+) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    other = partial(AddValidationRules, rules)
+    cached = OwnRunnerSchema(Query, extensions=[other, extension])
+    plain = OwnRunnerSchema(Query, extensions=[other])
+    for each in ("guest", who, "guest", who):
+        wanted = said(plain, "{ hello }", each)
+        assert said(cached, "{ hello }", each) == wanted
+        assert bool(wanted[1]) is (each == who)

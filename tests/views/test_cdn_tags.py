@@ -29,6 +29,7 @@ from strawberry_response_cache import (
 from strawberry_response_cache.asgi import GraphQL
 from strawberry_response_cache.core._families import carried, shown, whole_family, with_families
 from strawberry_response_cache.core._keys import tag_digests
+from strawberry_response_cache.graphql._guard import resolver_guard
 from strawberry_response_cache.graphql.http.cdn_tags import (
     invalidated_groups,
     names_of_response,
@@ -121,6 +122,13 @@ class Mutation:
     def change(self) -> Book:
         return Book(id=strawberry.ID("1"))
 
+    @strawberry.mutation
+    def loses(self) -> bool:
+        """A fault of this package loses what the resolver says."""
+        with resolver_guard():
+            raise ZeroDivisionError
+        return True
+
 
 Ask = Callable[..., httpx.Response]
 
@@ -212,7 +220,7 @@ def test_what_a_mutation_purges_reaches_the_responses_that_it_changes(
     make: Callable[..., Ask], cache: ResponseCache, purged: list[InvalidatedTags]
 ) -> None:
     ask = make(cdn_tags=EVERY, tag_prefix="shop-")
-    told = ask("{ books { id } }").headers
+    told, other = ask("{ books { id } }").headers, ask("{ rate }").headers
     changed = ask("mutation { change { id } }")
     cache.close()  # waits until on_invalidate was told
     names = {name for tags in purged for name in purge_names(tags, prefix="shop-")}
@@ -221,7 +229,22 @@ def test_what_a_mutation_purges_reaches_the_responses_that_it_changes(
     assert "shop-~" not in names
     groups = set(changed.headers["cache-group-invalidation"].split(", "))
     assert groups & set(told["cache-groups"].split(", "))
+    assert not groups & set(other["cache-groups"].split(", "))
     assert "cache-group-invalidation" not in told
+
+
+def test_a_mutation_whose_tags_were_lost_invalidates_every_response(
+    make: Callable[..., Ask],
+) -> None:
+    ask = make(cdn_tags=EVERY)
+    told, changed = ask("{ rate }").headers, ask("mutation { loses }").headers
+    groups = set(changed["cache-group-invalidation"].split(", "))
+    assert groups & set(told["cache-groups"].split(", "))
+
+
+def test_groups_are_invalidated_only_where_they_are_told(make: Callable[..., Ask]) -> None:
+    changed = make(cdn_tags=["Cache-Tag"])("mutation { change { id } }")
+    assert "cache-group-invalidation" not in changed.headers
 
 
 def test_only_post_tells_what_was_invalidated(make: Callable[..., Ask]) -> None:

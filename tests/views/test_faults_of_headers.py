@@ -9,6 +9,7 @@ import strawberry
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
 from strawberry_response_cache.asgi import GraphQL
+from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
 from tests.views.calls import Request, Response, call
 
@@ -57,3 +58,19 @@ def test_after_a_fault_headers_are_written_where_the_framework_has_them(
     response = answered(ByText, monkeypatch)
     assert "cache-control" not in response.headers
     assert ByText.written == [(b"cache-control", b"no-store")]
+
+
+def test_a_fault_after_a_response_was_found_to_be_public_makes_it_no_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(OperationCount, "cached", fail)
+    with ResponseCache.from_url("memory://", prefix="faults") as cache:
+        extension = ResponseCacheExtension(cache, tenant=None)
+        application = GraphQL[Any, Any](strawberry.Schema(Query, extensions=[extension]))
+        for _ in range(2):
+            response = asyncio.run(call(application, Request(query="{ number }")))
+            assert response.body == b'{"data":{"number":1}}'
+            assert response.headers["cache-control"] == "no-store"

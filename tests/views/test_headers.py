@@ -232,6 +232,11 @@ TOLD = {"locale": ("Accept-Language",)}
             {"tenant": lambda _: "acme", "vary_headers": {"tenant": ("X-Tenant",)}},
             PUBLIC,
         ),
+        (
+            "{ words }",
+            {"tenant": lambda _: "acme", "vary_headers": {"tenant": ("X-Tenant",)}},
+            PRIVATE,
+        ),
         ("{ books { id } }", {"debug": True}, PRIVATE),
         ("{ books { id } }", {"max_ttl": 10}, "public, max-age=10"),
         ("{ books { id } now }", {}, "no-store"),
