@@ -6,7 +6,7 @@ graphql-core's own rules, and lets Strawberry skip these for later requests. Any
 request, so it runs every time. So does the rule that checks literals, if it runs parse functions of custom scalars.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from graphql import (
@@ -40,7 +40,6 @@ class Document:
 
     Attributes:
         node: The document.
-        text: Its text.
         runs_custom_code: Whether validating its literals runs the user's code; None if not checked yet.
         valid_by: The rules of graphql-core by which this package found it valid.
         invalid_by: The rules by which this package last found it invalid.
@@ -48,7 +47,6 @@ class Document:
     """
 
     node: DocumentNode
-    text: str = field(repr=False)
     runs_custom_code: bool | None = None
     valid_by: frozenset[type[ASTValidationRule]] = frozenset()
     invalid_by: Rules = ()
@@ -95,11 +93,11 @@ class Documents:
         Raises:
             GraphQLError: If the text cannot be parsed.
         """
-        key = (text, *sorted(options.items()))
+        key = (text, *options.items())
         document = self._known.get(key)
         if document is None:
-            document = Document(parse(text, **options), text)
-            self._known.put(key, document, size=_size_of(document))
+            document = Document(parse(text, **options))
+            self._known.put(key, document, size=_size_of(text, document.node))
         return document
 
     def shared_rules(self, document: Document, rules: Rules) -> Rules:
@@ -114,9 +112,9 @@ class Documents:
         return validate_document(self._schema, document.node, rules)
 
 
-def _size_of(document: Document) -> int:
-    """Return the approximate size of a document in memory, in bytes."""
-    text, location = document.text, document.node.loc
+def _size_of(text: str, node: DocumentNode) -> int:
+    """Return the approximate size of a text and its document in memory, in bytes."""
+    location = node.loc
     # Without locations, there are hardly more tokens than that.
     tokens = len(text) // 2
     if location is not None:
@@ -166,11 +164,8 @@ class Preparation:
         rules = tuple(context.validation_rules)
         sparing = document.sparing
         if sparing is not None and sparing.rules == rules:  # as in most requests
-            return self._spare(sparing, document)
-        try:
-            known = self._documents.shared_rules(document, rules)
-        except RecursionError:
-            return False  # Strawberry gets the same error and reports it
+            return self._spare(sparing)
+        known = self._documents.shared_rules(document, rules)
         if unknown := tuple(rule for rule in known if rule not in document.valid_by):
             if document.invalid_by == unknown != rules:
                 return False
@@ -188,14 +183,13 @@ class Preparation:
             return False
         left = tuple(rule for rule in rules if rule not in known)
         document.sparing = Sparing(rules, known, left)
-        return self._spare(document.sparing, document)
+        return self._spare(document.sparing)
 
-    def _spare(self, sparing: Sparing, document: Document) -> bool:
+    def _spare(self, sparing: Sparing) -> bool:
         self._spared = sparing
         if sparing.left:
             self._context.validation_rules = sparing.left
             return True
-        self._validated = document.node
         self._context.pre_execution_errors = []  # Strawberry runs no rule then
         return False
 
@@ -208,8 +202,6 @@ class Preparation:
         self._validated = context.graphql_document
         ran = tuple(context.validation_rules)
         context.validation_rules = rules if ran == left else (*skipped, *ran)
-        if context.pre_execution_errors is None:
-            context.pre_execution_errors = []
 
     def errors_now(self) -> list[GraphQLError]:
         """Return the errors, by the skipped rules, of a document that replaced the one that this package validated."""
