@@ -131,7 +131,7 @@ class WithMore(StrawberryGraphQLCoreExecutionContext):
 
 @pytest.mark.parametrize("trusted", [False, True])
 @pytest.mark.parametrize("executor", [ByKeyword, WithMore])
-async def test_a_custom_executor_may_call_its_methods_as_it_likes(
+async def test_a_custom_executor_may_call_its_methods_with_keywords_or_more_arguments(
     memory_cache: ResponseCache, executor: type[Any], *, trusted: bool
 ) -> None:
     @strawberry.type

@@ -86,7 +86,7 @@ def test_negative_ttl_shortens_and_never_lengthens(cache: ResponseCache) -> None
     assert outcome(schema_of(cache, negative_ttl=900, max_ttl=7).execute_sync(NULL))["ttl"] == 7
 
 
-def test_without_negative_ttl_null_is_a_value_like_any_other(cache: ResponseCache) -> None:
+def test_without_negative_ttl_a_null_is_stored_for_the_ordinary_ttl(cache: ResponseCache) -> None:
     assert outcome(schema_of(cache).execute_sync(NULL))["ttl"] == 60
 
 
@@ -117,7 +117,9 @@ class Odd:
     __hash__ = object.__hash__
 
 
-def test_a_value_that_compares_as_it_likes_is_no_fault(cache: ResponseCache) -> None:
+def test_a_value_whose_comparison_raises_is_reported_as_unserializable(
+    cache: ResponseCache,
+) -> None:
     @strawberry.type
     class Oddities:
         @cache_control(ttl=60)
@@ -142,7 +144,9 @@ def test_a_null_has_no_stale_window(
     assert lives == [30, 660]
 
 
-def test_a_null_from_before_negative_ttl_was_lowered_is_not_read(cache: ResponseCache) -> None:
+def test_a_null_that_was_stored_before_negative_ttl_was_lowered_is_not_read(
+    cache: ResponseCache,
+) -> None:
     before, lower = schema_of(cache), schema_of(cache, negative_ttl=5)
     for query in (NULL, "{ must { id } }"):
         assert status(before.execute_sync(query)) == "miss"

@@ -75,7 +75,7 @@ class Hook:
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
-async def test_a_hook_whose_answer_nobody_awaits_defers_nothing(
+async def test_an_on_commit_that_returns_a_coroutine_is_logged_and_defers_nothing(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     schema = serve(memory_cache, on_commit=lambda function: _commit(function))  # noqa: PLW0108 - so that nothing shows that it is async

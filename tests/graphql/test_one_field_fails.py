@@ -84,7 +84,7 @@ async def test_stored_fields_answer_an_operation_in_which_nothing_fails_any_more
 
 
 @both
-async def test_an_operation_without_data_is_looked_up_as_before(
+async def test_after_a_result_without_data_the_operation_is_not_looked_up_field_by_field(
     cache: ResponseCache, face: str
 ) -> None:
     asking = Asking(cache, face)
@@ -95,7 +95,7 @@ async def test_an_operation_without_data_is_looked_up_as_before(
 
 
 @both
-async def test_after_a_partial_failure_other_operations_are_looked_up(
+async def test_after_a_partial_failure_other_operations_are_stored_as_a_whole(
     cache: ResponseCache, face: str
 ) -> None:
     asking = Asking(cache, face)

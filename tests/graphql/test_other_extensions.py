@@ -256,7 +256,7 @@ async def test_errors_of_pydantic_are_reported_each_time(
 
 
 @pytest.mark.parametrize("name", ["ApolloTracingExtension", "ApolloTracingExtensionSync"])
-async def test_apollos_tracing_tells_of_a_hit_as_of_an_operation_without_resolvers(
+async def test_apollo_tracing_lists_no_resolvers_for_a_hit(
     beside: Callable[..., Ledger], name: str
 ) -> None:
     ledger = beside(SHIPPED[name])
@@ -293,7 +293,7 @@ async def test_opentelemetrys_extension_makes_its_spans_of_a_hit(
 
 @pytest.mark.parametrize("late", [False, True], ids=["at its beginning", "at its end"])
 @pytest.mark.parametrize("step", ["on_operation", "on_parse", "on_validate", "on_execute"])
-async def test_whom_a_hook_refuses_it_refuses_although_the_answer_is_cached(
+async def test_a_user_whom_a_hook_refuses_is_refused_although_the_answer_is_cached(
     beside: Callable[..., Ledger], step: str, late: bool
 ) -> None:
     def refuse(self: SchemaExtension) -> Any:

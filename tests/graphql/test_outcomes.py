@@ -44,24 +44,24 @@ def test_a_response_shows_what_is_known_in_whole_seconds() -> None:
     assert (new["age"], new["ttl"]) == (0, 0)
 
 
-def test_a_problem_is_told_as_a_bypass() -> None:
+def test_a_problem_is_shown_as_a_bypass() -> None:
     assert Outcome.of(Problem(Reason.DISABLED, None, "Turn it on.")) == BYPASS
 
 
-def test_an_answer_is_no_other_requests_unless_it_is_said() -> None:
+def test_an_outcome_is_not_collapsed_by_default() -> None:
     assert not HIT.is_collapsed
 
 
 @pytest.mark.combined
 @pytest.mark.parametrize("at", range(3))
-def test_the_worse_outcome_is_told_whichever_comes_first(at: int) -> None:
+def test_of_two_outcomes_the_worse_is_shown_in_either_order(at: int) -> None:
     better, worse = FROM_BEST[at : at + 2]
     assert is_worse(worse, better)
     assert not is_worse(better, worse)
     assert worse_of(better, worse) == worse_of(worse, better) == worse
 
 
-def test_of_alike_outcomes_the_lower_ttl_is_told() -> None:
+def test_of_two_equal_outcomes_the_lower_ttl_is_shown() -> None:
     later = replace(HIT, ttl=90.0)
     assert worse_of(HIT, later) == worse_of(later, HIT) == HIT
     assert is_worse(BYPASS, replace(BYPASS, ttl=0.5))
@@ -87,7 +87,7 @@ def test_fields_at_one_coordinate_are_one_line_with_the_worst_and_their_number()
     assert shown(MISS, HIT) == [line | {"status": "miss", "count": 2, "hits": 1}]
 
 
-def test_what_to_write_at_a_coordinate_is_told_where_nothing_else_is() -> None:
+def test_advice_for_a_field_is_shown_unless_its_outcome_has_advice() -> None:
     assert shown(HIT, advice="Write key=.")[0]["advice"] == "Write key=."
     assert shown(BYPASS, advice="Write key=.")[0]["advice"] == "Turn it on."
     assert "advice" not in shown(HIT)[0]

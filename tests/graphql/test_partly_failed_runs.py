@@ -198,7 +198,7 @@ QUERY, DOWN = "{ steady shaky }", {"down": ["shaky"]}
 
 
 @both
-async def test_no_worker_runs_the_other_fields_again(two: Two, face: str) -> None:
+async def test_no_worker_runs_the_fields_without_errors_again(two: Two, face: str) -> None:
     workers = two(face)
     assert await workers.ask(0, QUERY, **DOWN) == ["steady", "shaky"]
     for worker in (1, 0, 1):
@@ -285,7 +285,7 @@ async def test_a_field_that_had_an_entry_of_its_own_keeps_its_own_tags(two: Two)
     assert await workers.ask(1, "{ lasting shaky }", **DOWN) == ["shaky"]
 
 
-async def test_an_invalidation_during_the_run_leaves_nothing_older(
+async def test_a_field_that_is_invalidated_during_the_run_is_not_stored(
     new_cache: NewCache, valkey_url: str
 ) -> None:
     began, go_on, runs = asyncio.Event(), asyncio.Event(), Counter[str]()
@@ -325,7 +325,7 @@ async def test_the_marker_stands_no_longer_than_a_minute(two: Two, raw_valkey: A
     assert 0 < lives[0] <= 60_000 < lives[1]
 
 
-async def test_a_failure_does_not_open_to_all_what_a_resolver_made_private(two: Two) -> None:
+async def test_after_a_failure_a_field_that_a_resolver_made_private_stays_private(two: Two) -> None:
     workers, query = two(), "{ mine shaky }"
     await workers.ask(0, "{ mine number }", user="ann")
     await workers.fail(query, user="bob", **DOWN)
@@ -333,7 +333,7 @@ async def test_a_failure_does_not_open_to_all_what_a_resolver_made_private(two: 
     assert workers.last.data["mine"] == "of ann"
 
 
-async def test_an_error_with_a_path_of_its_own_stores_nothing_of_its_field(two: Two) -> None:
+async def test_a_field_whose_error_names_another_path_is_not_stored(two: Two) -> None:
     workers = two()
     for worker in (0, 1, 0):
         await workers.ask(worker, "{ steady strayed }", down=["strayed"])
@@ -375,7 +375,9 @@ async def test_private_fields_are_stored_for_their_session_only(two: Two) -> Non
 # -- What the annotations and the extension say of each -----------------------------------------------
 
 
-async def test_a_null_that_is_never_stored_is_not(two: Two) -> None:
+async def test_with_a_negative_ttl_of_zero_null_fields_are_not_stored_after_a_failure(
+    two: Two,
+) -> None:
     workers, query = two(negative_ttl=0), "{ steady nothing shaky }"
     await workers.fail(query, **DOWN)
     assert await workers.ask(1, query, **DOWN) == ["nothing", "shaky"]
@@ -401,7 +403,7 @@ async def test_cacheable_is_not_called_for_results_that_failed_in_part(
     assert len(raw_valkey.keys("*:e:*")) == 1, "the marker"
 
 
-async def test_an_answer_that_is_made_of_one_that_failed_in_part_is_not_stored(
+async def test_an_answer_built_from_an_operation_that_failed_in_part_is_not_stored(
     new_cache: NewCache, valkey_url: str
 ) -> None:
     runs = Counter[str]()
@@ -427,7 +429,7 @@ async def test_an_answer_that_is_made_of_one_that_failed_in_part_is_not_stored(
 
 
 @both
-async def test_verified_requests_compare_what_another_session_stored_after_a_failure(
+async def test_verify_finds_a_field_stored_for_another_session_after_a_failure(
     two: Two, face: str
 ) -> None:
     @strawberry.type
@@ -461,7 +463,7 @@ async def test_one_lookup_finds_the_marker_and_one_all_the_fields(two: Two) -> N
     assert cache.statistics().store["get"].calls == 3, "and one for the lease of what failed"
 
 
-async def test_callers_that_joined_run_only_what_failed(
+async def test_callers_that_joined_a_partly_failed_run_do_not_run_its_other_fields(
     two: Two, until_joined: UntilJoined
 ) -> None:
     gate, runs = asyncio.Event(), Counter[str]()

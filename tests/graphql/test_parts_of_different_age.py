@@ -17,7 +17,7 @@ from tests.graphql.ledger import outcome, status
 
 @pytest.mark.parametrize("is_sync", [False, True])
 @pytest.mark.parametrize("ttl", [3600, 60])
-async def test_a_part_that_is_older_than_an_invalidation_lets_the_others_be_stored(
+async def test_a_field_older_than_an_invalidation_does_not_keep_other_fields_from_being_stored(
     cache: ResponseCache, ttl: int, is_sync: bool
 ) -> None:
     runs: list[str] = []
@@ -64,8 +64,10 @@ async def test_a_part_that_is_older_than_an_invalidation_lets_the_others_be_stor
     assert runs[before:] == ["projects"]
 
 
-async def test_one_refusal_alone_leaves_the_operation_whole(cache: ResponseCache) -> None:
-    """An invalidation that arrives while it is generated refuses it once."""
+async def test_after_one_refusal_the_operation_is_still_stored_as_a_whole(
+    cache: ResponseCache,
+) -> None:
+    """Redis refuses to store a response if one of its tags was invalidated while it was generated."""
     began, go_on = asyncio.Event(), asyncio.Event()
 
     @strawberry.type

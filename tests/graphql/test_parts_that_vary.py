@@ -113,7 +113,9 @@ def test_a_sync_answer_with_a_part_that_varies_is_not_given_to_other_requesters(
         assert result.data == {"executesAtOnce": locale}
 
 
-async def test_what_varies_by_the_same_is_stored(schema: strawberry.Schema) -> None:
+async def test_a_field_that_varies_by_the_same_values_as_its_inner_operation_is_stored(
+    schema: strawberry.Schema,
+) -> None:
     told = []
     for locale in LANGUAGES:
         context = {"locale": locale}
@@ -124,7 +126,7 @@ async def test_what_varies_by_the_same_is_stored(schema: strawberry.Schema) -> N
     assert told == ["miss", "miss", "hit"]
 
 
-async def test_what_an_operation_executes_is_stored_if_it_varies_by_the_same(
+async def test_an_inner_operation_that_varies_by_the_same_values_as_its_own_inner_one_is_stored(
     schema: strawberry.Schema,
 ) -> None:
     await schema.execute("{ executesWhatExecutes }", context_value={"locale": "en"})
@@ -133,7 +135,7 @@ async def test_what_an_operation_executes_is_stored_if_it_varies_by_the_same(
     assert result.extensions["responseCache"]["status"] == "hit"
 
 
-def test_an_execution_that_is_dropped_elsewhere_changes_nothing_there() -> None:
+def test_an_execution_closed_in_another_context_does_not_change_what_varies_there() -> None:
     names, others = {"locale"}, {"locale", "currency"}
 
     def executes() -> Generator[None, None, None]:

@@ -84,7 +84,7 @@ def test_a_hook_of_another_extension_is_entered_and_left_once_in_each_request(
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_an_error_of_another_hook_leaves_nothing_announced(
+def test_after_another_hook_raised_the_next_requests_are_cached(
     new_cache: Callable[..., ResponseCache], hook: str
 ) -> None:
     raises = iter([True, False, False])

@@ -126,7 +126,7 @@ def test_the_policy_is_what_a_naive_walk_finds_where_types_say_for_how_long(
 
 @settings(max_examples=MANY)
 @given(example=examples(shared_places()))
-def test_the_policy_is_what_a_naive_walk_finds_where_several_types_can_stand(
+def test_the_policy_is_what_a_naive_walk_finds_for_unions_and_interfaces(
     store: ResponseCache, example: Example
 ) -> None:
     see_that_the_policy_is_what_a_naive_walk_finds(store, example)
@@ -134,7 +134,7 @@ def test_the_policy_is_what_a_naive_walk_finds_where_several_types_can_stand(
 
 @settings(max_examples=EXAMPLES)
 @given(example=examples())
-def test_the_policy_is_what_a_naive_walk_over_all_that_can_stand_there_finds(
+def test_the_policy_is_what_a_naive_walk_over_all_possible_types_finds(
     store: ResponseCache, example: Example
 ) -> None:
     see_that_the_policy_is_what_a_naive_walk_finds(store, example)

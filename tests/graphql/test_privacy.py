@@ -129,7 +129,9 @@ async def test_the_log_says_that_a_tenant_is_an_empty_string(
 
 
 @pytest.mark.parametrize("unusable", [None, "", True, 1.5, object(), ["acme"]])
-async def test_a_tenant_that_is_not_one_is_not_cached(ledger: Ledger, unusable: object) -> None:
+async def test_a_request_with_an_unusable_tenant_runs_uncached(
+    ledger: Ledger, unusable: object
+) -> None:
     for _ in range(2):
         result = await ledger.ask("{ accounts { id } }", tenant=unusable)
         assert (status(result), reason(result)) == ("bypass", "context_failed")
@@ -381,7 +383,7 @@ async def test_two_schemas_whose_resolvers_differ_stay_apart_by_themselves(
         assert (await schema.execute("{ which }")).data == {"which": answer}
 
 
-async def test_no_tenant_session_or_document_stands_in_a_key_or_a_repr(
+async def test_no_key_and_no_repr_contains_a_tenant_a_session_or_a_document(
     ledger: Ledger, raw: Any, cache: ResponseCache
 ) -> None:
     await ledger.ask("query Sup3rSecret { me }", user="us3r-secret", tenant="t3nant-secret")

@@ -199,7 +199,7 @@ def test_queries_stay_uncached_until_the_last_mutation_with_their_context_has_en
     assert not vars(mutations)["_running"], "nothing is kept of a mutation that has ended"
 
 
-def test_of_mutations_that_run_at_once_each_is_told_by_its_own_context(url: str) -> None:
+def test_concurrent_mutations_are_each_recognized_by_their_own_context(url: str) -> None:
     one, other = Request(), Request()
     with mutating(RunNotes(), one), mutating(RunNotes(), other):
         assert elsewhere(one)
@@ -215,13 +215,15 @@ def test_a_mutation_within_a_mutation_leaves_the_outer_one_running(url: str) -> 
 
 @pytest.mark.combined  # each kind of value by itself
 @pytest.mark.parametrize("shared", ["acme", b"acme", 1, 1.5, True, ("acme",), frozenset({"acme"})])
-def test_a_value_that_requests_have_in_common_tells_no_mutation(url: str, shared: object) -> None:
+def test_a_context_value_that_requests_share_identifies_no_mutation(
+    url: str, shared: object
+) -> None:
     with mutating(RunNotes(), shared), mutating(RunNotes(), Plain(shared)):
         assert not elsewhere(shared)
         assert not elsewhere({"request": shared})
 
 
-def test_a_task_of_a_mutation_is_none_when_the_mutation_has_ended(url: str) -> None:
+def test_a_task_no_longer_counts_as_part_of_its_mutation_when_that_has_ended(url: str) -> None:
     with mutating(RunNotes(), None):
         assert is_of_mutation(None)
         copied = contextvars.copy_context()

@@ -89,7 +89,9 @@ class Documents:
         return Document(id=strawberry.ID("1"))
 
 
-def test_a_refusal_is_not_hidden_by_a_resolver_that_ran_twice(memory_cache: ResponseCache) -> None:
+def test_a_response_with_a_refusal_is_not_stored_although_a_resolver_ran_twice(
+    memory_cache: ResponseCache,
+) -> None:
     """The counts of executions and of calls agree: one refused, and another was called twice."""
     ours = ResponseCacheExtension(
         memory_cache, tenant=None, session=lambda _: "one", trusted_extensions=[Retrying]
@@ -287,7 +289,7 @@ def test_an_info_class_whose_code_runs_when_it_is_made_is_custom_code(
     assert info_class.__qualname__ in explained.advice
 
 
-def test_an_info_class_that_is_trusted_or_only_has_names_is_none(
+def test_an_info_class_that_is_trusted_or_only_adds_names_is_not_custom_code(
     memory_cache: ResponseCache,
 ) -> None:
     class TypedInfo(strawberry.Info[dict[str, str], None]):
@@ -316,7 +318,7 @@ def test_an_info_class_that_is_trusted_or_only_has_names_is_none(
     assert further.reason is Reason.CUSTOM_CODE, "the exact class counts"
 
 
-def test_an_info_class_says_nothing_of_a_field_for_which_none_is_made(
+def test_a_field_that_takes_no_info_is_an_attribute_whatever_the_info_class(
     memory_cache: ResponseCache,
 ) -> None:
     schema = strawberry.Schema(Mottos, config=StrawberryConfig(info_class=InitInfo))
@@ -404,7 +406,7 @@ def test_a_field_class_with_code_where_a_value_is_fetched_counts_as_a_resolver(
     assert kinds["Below.plain"] is ResolverKind.ATTRIBUTE
 
 
-def test_a_known_field_extension_with_a_hook_of_this_one_object_is_custom_code(
+def test_a_known_field_extension_object_with_a_replaced_hook_is_custom_code(
     memory_cache: ResponseCache,
 ) -> None:
     extension = PermissionExtension([Anybody()])

@@ -19,7 +19,7 @@ class Times:
         return self.operations.has(key)
 
 
-def test_one_refusal_has_no_effect() -> None:
+def test_one_refusal_does_not_mark_an_operation_as_refused() -> None:
     times = Times()
     times.note(0, key="one")
     times.note(1, key="other")
@@ -27,14 +27,14 @@ def test_one_refusal_has_no_effect() -> None:
     assert not times.has(2, key="other")
 
 
-def test_two_refusals_count_for_ten_seconds_from_the_second() -> None:
+def test_two_refusals_mark_an_operation_for_ten_seconds_from_the_second() -> None:
     times = Times()
     times.note(1, 9)
     assert [times.has(time) for time in (9, 18.5, 19, 30)] == [True, True, False, False]
     assert not times.has(9, key="other")
 
 
-def test_refusals_that_are_far_apart_are_two_first_ones() -> None:
+def test_two_refusals_ten_seconds_apart_do_not_mark_an_operation() -> None:
     times = Times()
     times.note(0, 10)
     assert not times.has(10)
@@ -42,7 +42,7 @@ def test_refusals_that_are_far_apart_are_two_first_ones() -> None:
     assert times.has(19.5)
 
 
-def test_an_operation_that_is_stored_between_two_refusals_begins_anew() -> None:
+def test_storing_an_operation_resets_its_count_of_refusals() -> None:
     times = Times()
     times.note(0)
     times.note(1, refused=False)
@@ -53,7 +53,7 @@ def test_an_operation_that_is_stored_between_two_refusals_begins_anew() -> None:
 
 
 def test_a_refusal_of_a_refused_operation_prolongs_the_ten_seconds() -> None:
-    """A refusal while it is known prolongs it."""
+    """The operation is marked for ten seconds from its last refusal."""
     times = Times()
     times.note(0, 1, 8)
     assert [times.has(time) for time in (17.5, 18)] == [True, False]

@@ -118,7 +118,7 @@ def _mappings() -> dict[str, Mapping[Enum, object]]:
     return found
 
 
-def test_every_mapping_over_an_enumeration_is_total() -> None:
+def test_every_mapping_from_an_enumeration_has_all_its_members() -> None:
     mappings = _mappings()
     assert len(mappings) >= 2
     for name, mapping in mappings.items():
@@ -132,7 +132,7 @@ def test_every_reason_has_advice_that_is_a_sentence(each: Reason) -> None:
 
 
 @pytest.mark.parametrize("each", list(CacheDetail))
-def test_every_detail_of_the_core_has_a_reason_or_says_that_all_went_well(
+def test_every_detail_of_the_core_has_a_reason_unless_it_is_a_success(
     each: CacheDetail,
 ) -> None:
     well = {CacheDetail.FRESH, CacheDetail.LOCAL, CacheDetail.STALE, CacheDetail.GENERATED}
@@ -214,7 +214,7 @@ def _shop(cache: ResponseCache, **options: Any) -> strawberry.Schema:
 
 
 @pytest.mark.parametrize("lazy", LAZY)
-async def test_lazy_tenants_sessions_and_ids_count_as_what_they_stand_for(
+async def test_lazy_tenants_sessions_and_ids_count_as_the_values_they_wrap(
     memory_cache: ResponseCache, lazy: Callable[[Any], Any]
 ) -> None:
     schema = _shop(memory_cache)
@@ -265,7 +265,9 @@ async def test_a_lazy_value_that_fails_fails_no_request(
 
 
 @pytest.mark.parametrize("nothing", [None, "", False, 0])
-async def test_a_lazy_nothing_is_no_session(memory_cache: ResponseCache, nothing: Any) -> None:
+async def test_a_lazy_object_around_a_falsy_value_is_no_session(
+    memory_cache: ResponseCache, nothing: Any
+) -> None:
     schema = _shop(memory_cache, session=lambda _: SimpleLazyObject(lambda: nothing))
     context = {"tenant": "acme", "user": "alice", "lazy": lambda value: value, "calls": []}
     result = await schema.execute("{ basket }", context_value=context)
@@ -275,7 +277,7 @@ async def test_a_lazy_nothing_is_no_session(memory_cache: ResponseCache, nothing
 # -- Mistakes in the configuration -------------------------------------------------------------------------
 
 
-def test_the_bare_class_says_what_to_write() -> None:
+def test_the_extension_class_in_place_of_an_object_is_an_error_with_the_fix() -> None:
     schema = strawberry.Schema(Shop, extensions=[ResponseCacheExtension])  # type: ignore[list-item] # the mistake
     with pytest.raises(CacheConfigurationError, match=r"extensions=\[extension\]"):
         schema.execute_sync("{ fresh }")
@@ -369,7 +371,7 @@ async def test_a_mutation_of_a_schema_with_two_extensions_invalidates_in_both_ca
         assert status(await other.execute("{ item { name } }", context_value=context)) == "miss"
 
 
-def test_an_operation_at_the_end_of_the_stack_is_no_fault(
+def test_an_operation_that_exceeds_the_recursion_limit_runs_uncached_and_is_no_fault(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def end(*_: object) -> None:

@@ -106,7 +106,7 @@ KNOWN: list[Callable[[], FieldExtension]] = [
 
 @pytest.mark.combined
 @pytest.mark.parametrize("make", KNOWN)
-def test_strawberrys_own_extensions_hand_the_value_on_and_nothing_derived_from_them_does(
+def test_strawberrys_own_field_extensions_are_no_custom_code_but_their_subclasses_are(
     make: Callable[[], FieldExtension],
 ) -> None:
     schema = of_field(strawberry.field(resolver=one))
@@ -325,13 +325,15 @@ def test_the_id_of_a_node_is_an_attribute_unless_code_of_the_users_own_finds_it(
         (Product, True),
     ],
 )
-def test_objects_are_told_apart_by_a_plain_attribute_alone(kind: Any, *, expected: bool) -> None:
+def test_only_an_id_that_is_a_plain_attribute_identifies_objects(
+    kind: Any, *, expected: bool
+) -> None:
     query = strawberry.type(type("Query", (), {"__annotations__": {"x": kind}}))
     schema = strawberry.federation.Schema(query)
     assert has_plain_id(schema, kind.__name__) is expected
 
 
-def test_custom_code_is_named_with_what_can_be_trusted() -> None:
+def test_custom_code_is_reported_with_the_class_to_trust() -> None:
     schema = of_field(strawberry.field(resolver=one, extensions=[Own()]))
     field = field_of(schema, "x")
     code = kinds_of(schema).custom_code(field, definition_of(field))

@@ -174,7 +174,7 @@ async def test_with_several_slots_a_diverted_value_is_in_the_slot_of_its_marker(
         assert [status(await desk.ask("alice", query)) for _ in range(2)] == ["miss", "hit"]
 
 
-async def test_a_shorter_ttl_and_further_tags_count(desk: Desk, raw_of: Any) -> None:
+async def test_a_resolver_can_shorten_the_ttl_and_add_tags(desk: Desk, raw_of: Any) -> None:
     def say(info: Any) -> None:
         restrict_cache(info, ttl=5, tags=["late"])
         restrict_cache(info, ttl=50)
@@ -211,7 +211,9 @@ async def test_restrict_cache_accepts_graphql_cores_info(desk: Desk) -> None:
     assert reason(result) == "restricted"
 
 
-async def test_concurrent_operations_on_one_context_are_told_apart(desk: Desk) -> None:
+async def test_skip_cache_in_one_operation_leaves_others_with_its_context_cached(
+    desk: Desk,
+) -> None:
     context = {"user": "alice", "runs": desk.runs, "premium": (), "say": skip_cache}
     schema = desk.schemas[0]
     skipped = await schema.execute("{ rates }", context_value=context)
@@ -448,7 +450,7 @@ async def test_a_response_object_that_cannot_be_read_lets_the_request_run_uncach
     assert (result.data, reason(result)) == ({"seen": True}, "response_modified")
 
 
-async def test_a_context_that_raises_for_what_there_is_not_has_no_response(
+async def test_a_context_that_raises_keyerror_for_unknown_attributes_is_cached(
     memory_cache: ResponseCache,
 ) -> None:
     class Settings:
@@ -530,7 +532,7 @@ class Shop:
         ("{ declared { message } }", ["miss", "hit"]),
     ],
 )
-async def test_an_object_with_ttl_zero_counts_when_it_is_really_there(
+async def test_a_type_with_ttl_zero_prevents_caching_only_when_the_result_contains_it(
     memory_cache: ResponseCache, query: str, expected: list[str]
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)

@@ -150,7 +150,7 @@ def test_a_mutation_invalidates_the_row_that_it_returns(
     assert [each["fields"][0]["status"] for each in told] == ["hit", "miss"]
 
 
-def test_a_function_around_getitem_is_a_resolver_still(cache: ResponseCache) -> None:
+def test_a_default_resolver_that_wraps_getitem_counts_as_a_resolver(cache: ResponseCache) -> None:
     extension = ResponseCacheExtension(cache, tenant=None)
     config = StrawberryConfig(default_resolver=lambda row, name: row[name])
     schema = strawberry.Schema(Query, extensions=[extension], config=config)

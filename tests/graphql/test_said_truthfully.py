@@ -40,7 +40,7 @@ async def ask(schema: strawberry.Schema, face: str, query: str, context: Any = N
 
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("private", [True, False])
-async def test_a_miss_reports_the_lifetime_that_a_resolver_left(
+async def test_a_miss_reports_the_ttl_as_lowered_by_a_resolver(
     cache: ResponseCache, face: str, private: bool
 ) -> None:
     @strawberry.type
@@ -75,7 +75,7 @@ async def test_a_miss_reports_the_lifetime_that_a_resolver_left(
 
 
 @pytest.mark.parametrize("face", FACES)
-async def test_a_miss_that_could_not_be_stored_says_so_and_has_no_lifetime(
+async def test_a_miss_that_could_not_be_stored_reports_store_failure_and_no_ttl(
     new_cache: Callable[..., ResponseCache], new_server: Any, face: str
 ) -> None:
     """The operation and a field by itself, on a server that is full when they are stored."""
@@ -392,7 +392,7 @@ async def test_explain_and_debug_agree_on_the_entries_within_entries(
     assert {(each["field"], each["scope"]) for each in told} == entries
 
 
-async def test_a_request_that_waited_for_a_failing_run_and_fails_too_says_so(
+async def test_requests_that_joined_a_failing_run_report_errors_as_their_reason(
     memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     gate = asyncio.Event()
@@ -487,7 +487,7 @@ class Changing(SchemaExtension):
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("other", [Replacing, Changing])
-def test_variables_that_an_extension_exchanges_before_the_execution_are_those_of_the_key(
+def test_the_key_uses_the_variables_as_replaced_by_another_extension(
     cache: ResponseCache, other: type[SchemaExtension], first: bool
 ) -> None:
     ours: Any = ResponseCacheExtension(cache, tenant=None, debug=True)

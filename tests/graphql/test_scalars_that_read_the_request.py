@@ -108,7 +108,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any] | None]] = {
 @pytest.mark.parametrize(
     "way", ["execute", pytest.param("execute_sync", marks=pytest.mark.exhaustive)]
 )
-async def test_each_requester_gets_what_was_parsed_for_them(
+async def test_each_request_gets_the_answer_for_its_own_parsed_values(
     new_cache: Callable[..., ResponseCache], what: str, form: str, way: str
 ) -> None:
     both, (query, variables) = (

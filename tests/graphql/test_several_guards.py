@@ -116,7 +116,9 @@ def without_run(asked: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_what_is_told_of_a_refused_hit_is_the_refusal(cache: ResponseCache, way: str) -> None:
+async def test_a_refused_hit_is_reported_as_a_bypass_with_the_reason_guarded(
+    cache: ResponseCache, way: str
+) -> None:
     schema = BothWays(Query, cache).schema
     for rights, status in ((RIGHTS, "miss"), (RIGHTS, "hit"), (("read",), "bypass")):
         *_, result = await asked(schema, "{ fresh inOne }", way, rights)

@@ -155,7 +155,7 @@ def for_some(make: Callable[[], SchemaExtension]) -> Callable[[], SchemaExtensio
 @pytest.mark.parametrize("picked", [False, True], ids=["for all", "by a factory"])
 @pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("kind", BY_ONE_REQUEST)
-def test_a_document_that_was_let_through_unvalidated_is_validated_for_the_next(
+def test_a_document_that_skipped_validation_is_validated_in_the_next_request(
     memory_cache: ResponseCache, kind: type[SchemaExtension], first: bool, picked: bool
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
@@ -399,7 +399,7 @@ def test_a_literal_that_a_custom_scalar_refuses_is_refused_to_each_requester(
         assert bool(wanted[1]) is (who == "guest")
 
 
-def test_a_literal_that_the_clock_refuses_is_refused_when_its_time_comes(
+def test_a_literal_that_was_valid_before_is_refused_on_a_hit_when_its_scalar_refuses_it(
     memory_cache: ResponseCache,
 ) -> None:
     today = [datetime.date(2026, 1, 1)]
@@ -519,7 +519,7 @@ def test_literals_of_shipped_scalars_and_of_enums_are_validated_once(
     assert ran == [1]
 
 
-def test_a_variable_of_a_custom_scalar_costs_no_validation(
+def test_a_document_with_a_variable_of_a_custom_scalar_is_validated_once(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from strawberry.schema import schema as strawberrys
@@ -594,7 +594,9 @@ def literals_of(depth: int) -> st.SearchStrategy[str]:
         ]
     ),
 )
-def test_no_literal_is_read_by_a_custom_scalar_unseen_properties(literal: str, place: str) -> None:
+def test_every_literal_that_a_custom_scalar_parses_is_found_beforehand_properties(
+    literal: str, place: str
+) -> None:
     """What graphql-core hands to a parse function is found beforehand, whether it is valid or not."""
     is_default = place.startswith("query")  # which holds no variables
     document = parse(place.format(literal.replace("$v", "null") if is_default else literal))

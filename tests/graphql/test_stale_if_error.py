@@ -185,7 +185,7 @@ async def test_the_stale_answer_is_served_instead_of_an_error(
     assert told(result, form)["status"] == "stale"
 
 
-async def test_the_stale_answer_is_served_instead_of_an_error_that_is_its_own_cause(
+async def test_the_stale_answer_is_served_for_an_error_with_circular_causes(
     ask: Ask, raw: Any
 ) -> None:
     before = await ask(ACCOUNT)
@@ -263,7 +263,7 @@ async def test_errors_of_a_run_that_a_resolver_restricted_are_served(
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("way", WAYS)
-async def test_without_something_stale_errors_are_served(ask: Ask, way: str, form: str) -> None:
+async def test_without_a_stale_answer_errors_are_served(ask: Ask, way: str, form: str) -> None:
     result = await ask(formed(ACCOUNT, form), way, fail=_plainly(BackendError()))
 
     assert len(result.errors) == 1
@@ -271,7 +271,7 @@ async def test_without_something_stale_errors_are_served(ask: Ask, way: str, for
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_errors_beside_a_field_that_is_served_stale_are_served(
+async def test_errors_of_other_fields_are_served_with_a_stale_field(
     ask: Ask, raw: Any, way: str
 ) -> None:
     query = "{ broken account { name balance } }"

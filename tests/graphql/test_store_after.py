@@ -91,7 +91,7 @@ async def test_by_default_a_response_is_stored_at_once(cache: ResponseCache) -> 
     assert [status(await schema.execute(QUERY)) for _ in range(2)] == ["miss", "hit"]
 
 
-async def test_tenants_and_variables_are_seen_apart(cache: ResponseCache) -> None:
+async def test_requests_of_another_tenant_do_not_count(cache: ResponseCache) -> None:
     schema = schema_of(cache, tenant=lambda context: context["tenant"])
     for tenant in ("a", "b"):
         said = reason(await schema.execute(QUERY, context_value={"tenant": tenant}))
@@ -109,7 +109,9 @@ async def test_fields_with_entries_of_their_own_are_stored_when_they_are_asked_f
     assert said == [["seen_once"], ["miss"], ["hit"]]
 
 
-async def test_concurrent_requests_count(cache: ResponseCache, until_joined: UntilJoined) -> None:
+async def test_concurrent_requests_that_join_one_run_count_as_repeats(
+    cache: ResponseCache, until_joined: UntilJoined
+) -> None:
     schema = schema_of(cache)
     gate = asyncio.Event()
     runs: list[str] = []
@@ -197,7 +199,7 @@ def test_a_full_filter_becomes_the_older_one_and_the_one_before_is_dropped() -> 
     assert again("c", "d") == [True] * 2
 
 
-def test_each_part_of_a_hash_gives_a_place_of_its_own() -> None:
+def test_each_third_of_a_hash_gives_one_place_in_the_filter() -> None:
     part = 2**21
     for first, second, third in [(0, 0, 0), (1, 2, 3), (part - 1, 0, 1), (5, part - 1, part - 1)]:
         number = first + second * part + third * part**2
@@ -206,7 +208,7 @@ def test_each_part_of_a_hash_gives_a_place_of_its_own() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_child_knows_what_its_parent_was_asked_for() -> None:
+def test_a_forked_child_counts_the_requests_that_its_parent_saw() -> None:
     sightings = Sightings()
     sightings.note("key")
     with sightings._lock:

@@ -87,7 +87,7 @@ def test_check_and_explain_name_the_variable(
 
 
 @pytest.mark.parametrize("word", ["", "1", "true", "Yes", "on"])
-def test_every_word_for_on_leaves_the_cache_on(
+def test_every_value_that_means_on_leaves_enabled_to_decide(
     cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
     monkeypatch.setenv(SWITCH, word)
@@ -104,7 +104,7 @@ def test_a_switch_that_is_not_understood_is_refused(
     assert "s3cret" not in str(raised.value)
 
 
-def test_the_switch_is_not_a_setting() -> None:
+def test_the_environment_switch_changes_no_field_of_the_settings() -> None:
     assert CacheSettings.from_environment({SWITCH: "0"}) == CacheSettings()
 
 

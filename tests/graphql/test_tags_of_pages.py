@@ -135,7 +135,7 @@ def test_a_page_without_its_objects_is_invalidated_with_their_type(cache: Respon
 
 @pytest.mark.combined
 @pytest.mark.parametrize("query", ["{ newest { cover { id } } }", "{ mark { node { id } } }"])
-def test_an_object_that_is_alone_is_not_invalidated_with_the_lists_of_its_type(
+def test_a_single_object_is_not_invalidated_with_the_lists_of_its_type(
     cache: ResponseCache, query: str
 ) -> None:
     schema, _ = asked_twice(cache, query)

@@ -47,14 +47,14 @@ def test_a_family_is_what_all_tags_of_a_template_begin_with() -> None:
     assert families == ["shelf", None, None, "shelf", None]
 
 
-def test_a_template_names_a_thousand_tags_and_no_more() -> None:
+def test_a_template_fills_a_thousand_tags_at_most() -> None:
     assert len(fill("a:{args.x}:{args.y}", x=[*range(100)], y=[*range(10)])) == 1_000
     with pytest.raises(UnfilledError, match="gives more than 1000 tags") as raised:
         fill("a:{args.x}:{args.y}", x=[*range(91)], y=[*range(11)])
     assert raised.value.is_too_many
 
 
-def test_texts_that_were_read_before_count_whatever_the_values_are_now() -> None:
+def test_tags_are_filled_with_the_texts_read_before_the_values_changed() -> None:
     """A mutation may change the arguments that it receives."""
     template = Template.parse("a:{args.x}:{args.y}:{result.z}", ("args", "result"))
     arguments: dict[str, Any] = {"x": [1], "y": 2}
@@ -65,7 +65,7 @@ def test_texts_that_were_read_before_count_whatever_the_values_are_now() -> None
     assert list(template.fill({"args": arguments, "result": {"z": 4}}, sent)) == ["a:1:2:4"]
 
 
-def test_what_could_not_be_read_before_is_unfilled_whatever_the_values_are_now() -> None:
+def test_a_placeholder_that_could_not_be_read_before_stays_unfilled_when_values_change() -> None:
     template = Template.parse("a:{args.x}", ARGS)
     sent = dict(template.texts("args", {"x": 0.5}))
     with pytest.raises(UnfilledError, match=r"^\{args\.x\} is a float$"):
@@ -119,7 +119,7 @@ class OnlyKeys:
         return ["x"]
 
 
-def test_a_row_that_has_keys_is_read_by_them() -> None:
+def test_placeholders_read_rows_with_keys_by_key() -> None:
     with sqlite3.connect(":memory:") as database:
         database.row_factory = sqlite3.Row
         row = database.execute("SELECT 7 AS x").fetchone()

@@ -77,7 +77,7 @@ TEXTS: list[tuple[Any, str]] = [
 ]
 
 
-def test_a_value_has_one_text() -> None:
+def test_each_kind_of_value_has_one_text_in_tags() -> None:
     template = Template.parse("of:{args.value}", ("args",))
     for value, text in TEXTS:
         assert list(template.fill({"args": {"value": value}})) == [f"of:{text}"]

@@ -331,7 +331,7 @@ async def test_a_field_whose_own_hint_says_public_is_shared_on_a_private_type(
         assert result.data == {"fresh": 1, "mine": {"price": f"{user} None 1"}}
 
 
-async def test_a_restriction_of_a_resolver_counts_for_a_field_that_says_public(
+async def test_a_restriction_by_a_resolver_overrides_a_public_hint_below_it(
     shop: BothWays, way: str
 ) -> None:
     query = "restricted { item { weight } }"
@@ -426,7 +426,7 @@ async def test_a_field_below_something_that_is_not_stored_is_neither_read_nor_st
     assert said["Item.price"]["reason"] == NOT_STORED[query]
 
 
-async def test_one_fragment_under_several_parents_is_planned_for_each(
+async def test_one_fragment_under_several_parents_inherits_from_each_parent(
     shop: BothWays, way: str
 ) -> None:
     query = """{ fresh item { ...P } private { ...P } tagged { item { ...P } } varied { item { ...P } } }
@@ -878,7 +878,7 @@ OWNED = {
 
 
 @pytest.mark.parametrize("how", OWNED)
-async def test_a_value_object_changes_with_the_object_that_owns_it(
+async def test_invalidating_an_owner_refreshes_its_value_objects(
     memory_cache: ResponseCache, way: str, how: str
 ) -> None:
     accounts, ledger = BothWays(Accounts, memory_cache), Ledger()
@@ -947,7 +947,7 @@ async def test_an_unsaved_owner_has_no_identity(
     assert total_of((await accounts.ask(query, way=way, ledger=ledger)).data) == 2
 
 
-async def test_a_value_object_changes_with_owners_that_only_their_type_names(
+async def test_invalidating_the_type_of_an_unidentified_owner_refreshes_its_value_objects(
     memory_cache: ResponseCache, way: str
 ) -> None:
     """A mutation that returns such an owner invalidates its type, since it cannot say which one it was."""
@@ -1008,7 +1008,7 @@ async def test_a_value_object_changes_with_owners_that_only_their_type_names(
         assert total_of((await accounts.ask(text, way=way, ledger=ledger)).data) == ledger.total
 
 
-async def test_an_object_with_an_identity_stands_for_itself(
+async def test_invalidating_an_owner_does_not_refresh_an_object_with_its_own_identity(
     memory_cache: ResponseCache, way: str
 ) -> None:
     @strawberry.type
@@ -1056,7 +1056,7 @@ UNSAVED: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("unsaved", UNSAVED)
-async def test_a_key_that_holds_nothing_is_no_identity(
+async def test_a_key_with_an_empty_value_is_no_identity(
     memory_cache: ResponseCache, way: str, unsaved: str
 ) -> None:
     accounts = BothWays(Accounts, memory_cache)

@@ -86,7 +86,7 @@ async def stored(schema: strawberry.Schema) -> str:
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("where", WAYS)
 @pytest.mark.parametrize("reach", ["lists", "types"])
-async def test_a_mutation_that_returns_an_object_of_the_type_makes_the_total_fresh(
+async def test_a_mutation_that_returns_an_object_of_the_type_invalidates_the_total(
     memory_cache: ResponseCache, tag: str, where: str, reach: str
 ) -> None:
     schema = schema_of(tag, where, memory_cache, invalidate_on_mutation=reach)
@@ -102,7 +102,7 @@ async def test_a_mutation_that_returns_an_object_of_the_type_makes_the_total_fre
 
 
 @pytest.mark.parametrize("tag", TAGS)
-async def test_a_cancelled_mutation_makes_the_total_fresh(
+async def test_a_cancelled_mutation_invalidates_the_total(
     memory_cache: ResponseCache, until_invalidated: UntilInvalidated, tag: str
 ) -> None:
     schema = schema_of(tag, "of_the_field", memory_cache)
@@ -115,7 +115,7 @@ async def test_a_cancelled_mutation_makes_the_total_fresh(
 
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("invalidated", TAGS)
-async def test_a_job_makes_the_total_fresh_by_either_name(
+async def test_invalidating_a_type_or_its_lists_invalidates_the_total(
     memory_cache: ResponseCache, tag: str, invalidated: str
 ) -> None:
     schema = schema_of(tag, "of_the_field", memory_cache)
@@ -125,7 +125,7 @@ async def test_a_job_makes_the_total_fresh_by_either_name(
 
 
 @pytest.mark.parametrize("tag", ["entry", "Query.sum", "[", "[]", "[Entry", "Entry:1"])
-async def test_a_tag_that_is_no_name_of_a_type_stands_for_itself_alone(
+async def test_a_tag_that_names_no_type_is_invalidated_only_by_itself(
     memory_cache: ResponseCache, tag: str
 ) -> None:
     schema = schema_of(tag, "of_the_field", memory_cache)

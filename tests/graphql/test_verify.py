@@ -218,7 +218,9 @@ async def test_a_verified_run_has_the_context_and_the_loaders_of_the_request(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_the_context_chooses_each_operation(memory_cache: ResponseCache, way: str) -> None:
+async def test_a_function_as_verify_chooses_for_each_request(
+    memory_cache: ResponseCache, way: str
+) -> None:
     shown = Shown(memory_cache, verify=lambda context: context["share"])
     await shown.ask("{ number }", way=way, share=1)
     for share, runs in ((0, 1), (False, 1), (1, 2), (True, 3), (0.0, 3)):
@@ -230,7 +232,7 @@ async def _soon(_: object) -> float:
     return 1.0
 
 
-async def test_a_function_that_is_of_no_use_verifies_nothing(
+async def test_a_verify_function_that_raises_or_returns_no_share_verifies_nothing(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is logged once per interval, and the request is answered as without it."""
@@ -291,7 +293,7 @@ async def test_a_verified_run_stores_nothing(
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_verified_run_takes_no_lease(memory_cache: ResponseCache, form: str) -> None:
-    """Nobody waits for it who finds the entry gone meanwhile."""
+    """A request that finds the entry gone meanwhile does not wait for the verified run."""
     shown, served = Shown(memory_cache), Shown(memory_cache, verify=0.0)
     await shown.ask("{ number }", form=form)
     inside = asyncio.Event()
@@ -442,7 +444,9 @@ async def test_a_hit_does_not_make_a_session_the_one_that_stored_the_entry(
     assert shown.verified == {"scope": 1}
 
 
-async def test_an_error_where_both_have_null_is_a_change(memory_cache: ResponseCache) -> None:
+async def test_an_error_counts_as_a_change_where_both_answers_are_null(
+    memory_cache: ResponseCache,
+) -> None:
     @strawberry.type
     class Nothing:
         @cache_control(ttl=60)
@@ -463,7 +467,9 @@ async def test_an_error_where_both_have_null_is_a_change(memory_cache: ResponseC
     assert (verified["changed"], verified["scope"]) == (1, 0)
 
 
-async def test_private_entries_are_of_the_session_that_asks(memory_cache: ResponseCache) -> None:
+async def test_a_private_hit_is_compared_within_its_own_session(
+    memory_cache: ResponseCache,
+) -> None:
     shown = Shown(memory_cache)
     for number, user in ((1, "alice"), (2, "bob"), (3, "alice")):
         shown.world.number = number
@@ -471,7 +477,7 @@ async def test_private_entries_are_of_the_session_that_asks(memory_cache: Respon
     assert shown.verified == {"changed": 1}
 
 
-async def test_no_session_is_a_session_of_its_own(memory_cache: ResponseCache) -> None:
+async def test_requests_without_a_session_count_as_one_session(memory_cache: ResponseCache) -> None:
     shown = Shown(memory_cache)
     await shown.ask("{ me }", user="alice")
     await shown.ask("{ me }", user=None)
@@ -545,7 +551,7 @@ async def test_a_stale_answer_is_no_comparison(memory_cache: ResponseCache) -> N
     assert not any(memory_cache.statistics().verified.values())
 
 
-async def test_what_is_no_json_any_more_is_no_comparison(memory_cache: ResponseCache) -> None:
+async def test_an_answer_that_is_no_json_is_not_compared(memory_cache: ResponseCache) -> None:
     @strawberry.type
     class Anything:
         @cache_control(ttl=60)
@@ -676,7 +682,7 @@ async def test_a_wrong_scope_is_one_error_per_field_and_interval(
     assert shown.verified == {"scope": 4}
 
 
-async def test_what_changed_is_a_figure_and_no_alarm(
+async def test_a_changed_answer_is_counted_and_not_logged(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     shown = Shown(memory_cache)
@@ -733,10 +739,10 @@ STORY = (
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_in_shadow_mode_nothing_is_served_and_the_figures_are_what_they_would_be(
+async def test_in_shadow_mode_nothing_is_served_and_statistics_equal_those_of_a_serving_cache(
     new_cache: Callable[..., ResponseCache], way: str
 ) -> None:
-    """Of two caches the same is asked, and one of them only watches."""
+    """Two caches get the same requests; one serves hits, the other verifies all of them."""
     figures: list[CacheStatistics] = []
     for verify in (0.0, 1.0):
         cache = new_cache("memory://", prefix=f"shadow-{verify}")
@@ -762,7 +768,7 @@ def _without_seconds(requests: Any) -> dict[str, Any]:
     return {name: getattr(requests, name) for name in ("hits", "misses", "coalesced", "bypasses")}
 
 
-async def test_in_shadow_mode_the_seconds_saved_are_what_they_would_be(
+async def test_in_shadow_mode_the_seconds_saved_equal_those_of_a_serving_cache(
     memory_cache: ResponseCache,
 ) -> None:
     shown = Shown(memory_cache)
@@ -819,10 +825,10 @@ class Shelf:
         return [Book(id=strawberry.ID(str(n)), title=title) for n, title in enumerate(titles)]
 
 
-async def test_what_was_stored_while_watching_is_served_afterwards(
+async def test_entries_stored_in_shadow_mode_are_served_afterwards(
     memory_cache: ResponseCache,
 ) -> None:
-    """From 1.0 to less is no cold start."""
+    """Lowering `verify` from 1.0 does not empty the cache."""
     shown, served = Shown(memory_cache), Shown(memory_cache, verify=0.0)
     await shown.ask("{ number }")
     assert status(await served.ask("{ number }")) == "hit"

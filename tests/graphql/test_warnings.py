@@ -85,7 +85,7 @@ ONCE: list[tuple[Callable[[Warnings], None], int, list[str]]] = [
 
 @pytest.mark.combined
 @pytest.mark.parametrize(("warn", "level", "words"), AGAIN + ONCE)
-def test_a_line_says_what_it_is_about_and_is_not_repeated_at_once(
+def test_each_warning_names_its_subject_and_is_logged_once_per_extension(
     caplog: pytest.LogCaptureFixture,
     warn: Callable[[Warnings], None],
     level: int,
@@ -172,7 +172,7 @@ def test_lines_about_different_places_do_not_keep_each_other_back(
     assert caplog.records[0].getMessage().startswith("The middleware's function a ")
 
 
-def test_no_more_than_a_thousand_fields_are_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_thousand_fields_are_named_in_the_log_at_most(caplog: pytest.LogCaptureFixture) -> None:
     warnings = Warnings()
     for number in range(1_100):
         warnings.missing_session(f"Query.x{number}", "")
@@ -189,7 +189,7 @@ def test_no_more_than_a_thousand_fields_are_named(caplog: pytest.LogCaptureFixtu
         (len, "builtins.len"),
     ],
 )
-def test_a_function_is_named_with_where_it_is(
+def test_a_warning_names_a_function_by_its_module_and_name(
     caplog: pytest.LogCaptureFixture, function: object, place: str
 ) -> None:
     Warnings().unusable("tenant", function, "KeyError")
@@ -210,7 +210,7 @@ def test_nothing_of_a_request_stands_in_the_repr_of_options(memory_cache: Respon
     ("given", "is_silent", "notes"),
     [({}, True, False), ({"debug": True}, False, True), ({"debug": given}, False, True)],
 )
-def test_debug_decides_whether_responses_tell_and_fields_are_noted(
+def test_debug_makes_responses_report_and_fields_be_noted(
     memory_cache: ResponseCache, given: dict[str, Any], *, is_silent: bool, notes: bool
 ) -> None:
     options = options_of(memory_cache, **given)
@@ -229,20 +229,20 @@ def test_only_false_turns_the_cache_off_for_the_process(
     assert options.off is None or options.off.reason is Reason.DISABLED
 
 
-def test_responses_tell_nothing_without_headers_and_tell_gateways_of_tags(
+def test_responses_report_nothing_without_headers_unless_cdn_tags_are_set(
     memory_cache: ResponseCache,
 ) -> None:
     assert options_of(memory_cache, headers=False).says_nothing
     assert not options_of(memory_cache, cdn_tags=["apolloCacheTags"]).says_nothing
 
 
-def test_who_watches_makes_fields_noted(memory_cache: ResponseCache) -> None:
+def test_a_watcher_makes_the_options_note_fields(memory_cache: ResponseCache) -> None:
     options = options_of(memory_cache)
     options.watchers = (lambda _: None,)
     assert options.notes_fields
 
 
-def test_what_is_not_said_is_off_and_mutations_invalidate_lists(
+def test_options_default_to_off_and_mutations_to_invalidating_lists(
     memory_cache: ResponseCache,
 ) -> None:
     options = options_of(memory_cache)

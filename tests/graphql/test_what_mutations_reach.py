@@ -161,7 +161,7 @@ FILM = 'film(id: "7") { title }'
         f"{{ {FILM} books(count: COUNT) {{ title }} }}",
     ],
 )
-async def test_beyond_what_is_named_one_by_one_no_object_and_no_type_is_lost(
+async def test_an_answer_with_more_objects_than_are_tagged_is_invalidated_by_each_of_them(
     memory_cache: ResponseCache, way: str, query: str
 ) -> None:
     served = Served(memory_cache, way)
@@ -173,7 +173,7 @@ async def test_beyond_what_is_named_one_by_one_no_object_and_no_type_is_lost(
         assert status(await served.ask(text)) == expected
 
 
-async def test_a_mutation_with_more_objects_than_are_named_reaches_those_that_come_after_them(
+async def test_a_mutation_with_more_objects_than_are_tagged_invalidates_the_rest(
     memory_cache: ResponseCache, way: str
 ) -> None:
     served = Served(memory_cache, way, reach="entities")
@@ -244,7 +244,7 @@ class Look:
         return Missing(why="its field has a ttl of its own")
 
 
-async def test_an_object_is_reached_where_another_would_not_have_been_stored(
+async def test_a_result_of_a_union_is_tagged_although_another_member_is_not_stored(
     memory_cache: ResponseCache, way: str
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
@@ -286,7 +286,7 @@ class ChangeRows:
         return info.context[id]  # type: ignore[no-any-return] # as above
 
 
-async def test_a_dictionary_is_named_by_its_id(memory_cache: ResponseCache) -> None:
+async def test_a_dictionary_is_tagged_by_its_id(memory_cache: ResponseCache) -> None:
     extension = ResponseCacheExtension(
         memory_cache, tenant=None, debug=True, invalidate_on_mutation="entities"
     )

@@ -135,7 +135,7 @@ def test_a_mutation_invalidates_before_it_answers(
     assert ask(NAME).data == {"account": {"name": "new"}}
 
 
-def test_a_mutation_that_is_cut_off_invalidates(cache: ResponseCache) -> None:
+def test_a_mutation_that_is_interrupted_invalidates(cache: ResponseCache) -> None:
     schema, context = schema_of(cache), {"name": ["old"]}
     driven(schema.execute(NAME, context_value=context))
     with pytest.raises(Interrupted):
@@ -143,7 +143,7 @@ def test_a_mutation_that_is_cut_off_invalidates(cache: ResponseCache) -> None:
     assert driven(schema.execute(NAME, context_value=context)).data == {"account": {"name": "new"}}
 
 
-def test_a_tenant_may_be_asked_asynchronously_for_a_mutation(cache: ResponseCache) -> None:
+def test_the_tenant_of_a_mutation_may_be_an_async_function(cache: ResponseCache) -> None:
     schema, context = schema_of(cache, tenant=tenant), {"name": ["old"]}
     sync = schema_of(cache, tenant=lambda _: "acme")
     driven(sync.execute(NAME, context_value=context))
@@ -179,7 +179,7 @@ async def test_an_async_resolver_in_execute_sync_is_an_error_and_is_reported(
     assert reason == "async_resolver"
 
 
-def test_the_log_says_once_what_is_supported(
+def test_running_without_an_event_loop_is_logged_once(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     schema, context = schema_of(cache), {"name": ["old"]}
