@@ -1,6 +1,7 @@
 """`on_invalidate` is called for each invalidation that Redis has taken, and its errors fail no caller."""
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -112,6 +113,20 @@ async def test_an_error_of_on_invalidate_fails_no_invalidation(
         await cache.invalidate("Book")
         cache.invalidate_sync("Book")
     assert cache.on_invalidate_failures == 2
+
+
+async def test_on_invalidate_sees_no_context_of_the_request_that_invalidates() -> None:
+    """It tells others of every request's invalidations; and nothing keeps the request alive."""
+    user = contextvars.ContextVar("user", default="nobody")
+    seen: list[str] = []
+
+    async def told(tags: tuple[str, ...]) -> None:
+        seen.append(user.get())
+
+    async with cache_on("memory://", told) as cache:
+        user.set("alice")
+        await cache.invalidate("Book")
+    assert seen == ["nobody"]
 
 
 @pytest.fixture
