@@ -16,6 +16,7 @@ from strawberry_response_cache import (
     ResponseCacheMiddleware,
     cache_control,
 )
+from strawberry_response_cache.core._tenant import Tenant
 from tests.middleware.service import RUNS, Query, Shop
 
 DISAGREEING: dict[str, dict[str, Any]] = {
@@ -151,3 +152,21 @@ async def test_the_functions_of_another_schema_in_the_same_request_are_not_compa
         assert (await shop.call("{ word mine }", user="alice")).data["word"] == "own"
     assert not shop.is_off
     assert await shop.is_answered_in_front("{ mine }", user="alice")
+
+
+async def test_a_hit_found_before_the_middleware_turned_itself_off_is_not_answered(
+    make: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another request has shown, while Redis was asked, that a function of the middleware is wrong."""
+    shop, find = make(), Tenant.find
+    await shop.warm()
+
+    async def found(*given: Any) -> Any:
+        answer = await find(*given)
+        shop.front._shared.front.turn_off("tenant")
+        return answer
+
+    monkeypatch.setattr(Tenant, "find", found)
+    assert (await shop.call()).data == {"book": {"title": "a book of acme"}}
+    assert shop.is_off
+    assert shop.entered == 3
