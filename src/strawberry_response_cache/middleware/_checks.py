@@ -86,7 +86,7 @@ def checked_functions(
     session: Callable[[Any], Any] | None,
     vary: Mapping[str, Callable[[Any], Any]] | None,
 ) -> Options:
-    """Return the configuration with functions of the ASGI scope.
+    """Return the extension's configuration with the middleware's functions, which take an ASGI scope.
 
     Raises:
         CacheConfigurationError: If these are no functions, or the extension has no such functions.

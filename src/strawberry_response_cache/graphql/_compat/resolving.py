@@ -170,7 +170,7 @@ def _asks_nobody(hook: object) -> bool:
 
 
 _CHECKS: Final = (PermissionExtension.resolve, PermissionExtension.resolve_async)
-"""What asks permission classes; a subclass may have hooks of its own, as any other extension."""
+"""The hooks that ask permission classes. A subclass may have other hooks, so those count as unknown code."""
 
 
 def is_allowed(answer: object) -> bool:

@@ -146,7 +146,7 @@ class Invalidates(FieldExtension):
     def _note_unfilled(
         self, info: Info, notes: RunNotes, template: Template, error: UnfilledError
     ) -> None:
-        """Note to invalidate the tag's whole family, or the tenant if it has none; log why."""
+        """Note that the tag's whole family is invalidated, or the whole tenant if it has no family; log why."""
         if template.family is None:
             notes.invalidates_everything = True
         else:
