@@ -12,6 +12,7 @@ import strawberry
 from graphql import ASTValidationRule
 from strawberry.asgi import GraphQL as StockGraphQL
 from strawberry.extensions import AddValidationRules
+from strawberry.scalars import JSON
 
 from strawberry_response_cache import ResponseCache, cache_control
 from strawberry_response_cache.asgi import GraphQL
@@ -477,3 +478,28 @@ async def test_what_a_custom_scalar_parses_is_left_to_the_application(
         answer = json.loads((await shop.call(body)).body)
         assert answer["data"] == {"opens": f"at eight on {day}"}
     assert shop.entered == 5
+
+
+async def test_a_default_that_a_resolver_may_change_is_left_to_the_application(
+    shop_cache: ResponseCache,
+) -> None:
+    letters = ["a", "b"]
+
+    @strawberry.type
+    class Letters:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def listed(self, order: JSON = letters) -> str:  # type: ignore[assignment] # as users write it
+            return json.dumps(order)
+
+        @strawberry.field
+        def shorten(self, info: strawberry.Info) -> int:
+            letters.pop()
+            return len(letters)
+
+    shop = Shop(shop_cache, query=Letters)
+    for _ in range(4):
+        assert json.loads((await shop.call("{ listed }")).body)["data"] == {"listed": '["a", "b"]'}
+    await shop.call("{ shorten }")
+    assert json.loads((await shop.call("{ listed }")).body)["data"] == {"listed": '["a"]'}
+    assert shop.entered == 6
