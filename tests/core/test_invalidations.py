@@ -1,6 +1,7 @@
 """What an invalidation sends to Redis, changes in this process, counts, reports and logs."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.core.test_invalidations_that_fail import (
     Refusing,
     read,
 )
+from tests.core.test_outages import lose
 
 
 class Kept:
@@ -205,6 +207,7 @@ async def test_while_an_invalidation_is_pending_others_are_queued_without_a_try(
     tries = len(store.deadlines)
     await invalidate(cache, face, "tags")
     await invalidate(cache, face, "clear")
+    assert (await read(cache, face)).detail is CacheDetail.INVALIDATION_PENDING
     assert len(store.deadlines) == tries
     store.failure = None
     await invalidate(cache, face, "key")
@@ -233,14 +236,48 @@ async def test_an_invalidation_that_does_not_fit_into_the_queue_raises_and_is_lo
     new_cache: Callable[..., ResponseCache], face: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = new_cache("memory://", invalidate_deadline=0.01, max_queued_invalidations=1)
-    other = tenant_of(cache.for_tenant("other")).keyspace
-    tenant_of(cache).engine.queue.add(other, ("t",), SILENT)
     put_between(cache, face).failure = SILENT
+    await invalidate(cache.for_tenant("other"), face, "tags")
     with pytest.raises(CacheStoreError):
         await invalidate(cache, face, "tags")
     errors = [record for record in ours(caplog.records) if record.levelname == "ERROR"]
-    assert ["so it is lost" in record.getMessage() for record in errors] == [True]
-    assert cache.statistics().invalidations == {}
+    assert ["so it is lost" in record.getMessage() for record in errors] == [False, True]
+    assert cache.statistics().invalidations == {"tags": 1}, "the one that was queued"
+
+
+async def test_an_invalidation_without_tags_calls_no_on_invalidate(
+    new_cache: Callable[..., ResponseCache], face: Any
+) -> None:
+    told: list[tuple[str, ...]] = []
+    cache = new_cache("memory://", on_invalidate=told.append)
+    await face.forget(cache, ["a"])
+    await cache.aclose()
+    assert told == []
+
+
+async def test_a_caller_after_an_invalidation_joins_no_run_without_a_lease(
+    memory_cache: ResponseCache, face: Any
+) -> None:
+    """Redis did not answer the lookup of the run, so nothing tells whether it missed the invalidation."""
+    cache, began, go = memory_cache, threading.Event(), threading.Event()
+    lose(cache, face, lookup=2)
+
+    def slow() -> str:
+        began.set()
+        go.wait(60)
+        return "old"
+
+    leader = face.begin(cache, ["a"], 60, slow, tags=["t"])
+    try:
+        assert await asyncio.to_thread(began.wait, 60)
+        await face.invalidate(cache, "t")
+        async with asyncio.timeout(60):
+            later = await face.begin(cache, ["a"], 60, lambda: "new", tags=["t"])
+        assert (later.value, later.detail) == ("new", CacheDetail.STORE_FAILURE)
+        assert not leader.done()
+    finally:
+        go.set()
+    assert (await leader).value == "old"
 
 
 @pytest.mark.combined

@@ -216,10 +216,14 @@ async def test_an_answer_past_its_ttl_is_counted_as_stale(
 
 
 async def test_invalidations_are_counted_by_kind(metered: ResponseCache, meters: Meters) -> None:
+    began = time.perf_counter()
     await metered.invalidate("a", "b")
     metered.invalidate_sync("a")
     await metered.forget(["a"])
     await metered.for_tenant("acme").clear()
+    calls = metered.statistics().store["invalidate"]
+    assert (calls.calls, calls.failures) == (4, 0)
+    assert 0 < calls.seconds <= time.perf_counter() - began
     assert metered.statistics().invalidations == {"tags": 2, "key": 1, "clear": 1}
     assert meters.of(telemetry.STORE_DURATION, operation="invalidate") == 4
     same(metered, meters)

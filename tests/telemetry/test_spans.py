@@ -143,8 +143,16 @@ def test_remember_sync_makes_the_spans_that_remember_makes(recorder: Recorder, u
 async def test_without_a_recorded_parent_there_is_no_span(
     traced: ResponseCache, recorder: Recorder
 ) -> None:
-    await traced.remember(["a"], 60, one)
-    await traced.remember(["a"], 60, one)
+    async def load(keys: list[list[str]]) -> list[int]:
+        return [1 for _ in keys]
+
+    for _ in range(2):  # a miss, and a hit
+        await traced.remember(["a"], 60, one)
+        await traced.remember_many([["b"], ["c"]], 60, load)
+        traced.remember_sync(["d"], 60, lambda: 1)
+        traced.remember_many_sync([["e"], ["f"]], 60, lambda keys: [1 for _ in keys])
+    await traced.invalidate("t")
+    traced.invalidate_sync("t")
     assert recorder.spans() == []
 
 

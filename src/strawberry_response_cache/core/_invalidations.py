@@ -213,7 +213,7 @@ class Invalidations:
                 error,
             )
             engine.observer.invalidated(event)
-        if result is None and invalidate.names:
+        if result is None:
             tags = InvalidatedTags(invalidate.names, tenant=self._keyspace.tenant_hash)
             engine.announcements.announce(tags)
         if result is not None and invalidate.queued:
