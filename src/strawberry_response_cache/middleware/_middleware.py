@@ -25,8 +25,8 @@ class ResponseCacheMiddleware:
     """ASGI middleware that answers hits before the GraphQL application is entered.
 
     Mount it directly around the GraphQL application: inside CORS, sessions, authentication and rate limits. On its
-    hits nothing inside runs: no dependency, no ``get_context``, no hook of an extension. It answers a request that
-    the application answered from the cache before, byte for byte, and only for requesters whose requests the
+    hits nothing inside runs: no dependency, no ``get_context``, no hook of an extension. It answers a request only
+    if the application answered the same request, byte for byte, from the cache before, and only for requesters whose requests the
     application answered with the same headers recently. Every other request reaches the application as it came.
 
     ``tenant``, ``session`` and ``vary`` are called with the ASGI scope, for each request that may be answered. They
