@@ -75,7 +75,9 @@ async def test_a_mutation_invalidates_whatever_the_middleware_says(
     assert (await shop.call()).data == {"book": {"title": "Emma"}}
 
 
-async def test_a_disagreement_ends_what_is_answered_already(make: Callable[..., Shop]) -> None:
+async def test_after_a_disagreement_remembered_requests_reach_the_application(
+    make: Callable[..., Shop],
+) -> None:
     sessions = ["alice"]
     shop = make(of_scope={"session": lambda _: sessions[0]})
     assert await shop.is_answered_in_front("{ mine }", user="alice")
@@ -87,14 +89,16 @@ async def test_a_disagreement_ends_what_is_answered_already(make: Callable[..., 
     assert shop.entered == entered + 1
 
 
-async def test_a_function_is_compared_only_where_the_extension_calls_it(
+async def test_the_session_function_is_not_compared_for_a_public_operation(
     make: Callable[..., Shop],
 ) -> None:
     shop = make(of_scope={"session": lambda _: "mallory"})
     assert await shop.is_answered_in_front(user="alice")
 
 
-async def test_the_reason_is_told_with_debug(make: Callable[..., Shop]) -> None:
+async def test_with_debug_the_reason_of_a_disagreement_is_in_the_response(
+    make: Callable[..., Shop],
+) -> None:
     shop = make(of_scope={"tenant": lambda _: "umbrella"}, debug=lambda _: True)
     response = await shop.call()
     assert b'"reason":"context_changed"' in response.body.replace(b" ", b"")

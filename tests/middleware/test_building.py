@@ -77,7 +77,7 @@ async def test_extensions_of_strawberry_are_not_refused(make: Callable[..., Shop
     assert await shop.is_answered_in_front()
 
 
-async def test_extensions_that_are_made_for_each_request_are_asked_each_time(
+async def test_an_extension_factory_is_checked_again_on_each_request(
     make: Callable[..., Shop],
 ) -> None:
     kinds: list[type[SchemaExtension]] = [MaskErrors]
@@ -137,5 +137,5 @@ async def test_a_cache_that_is_off_leaves_all_to_the_application(make: Callable[
     assert not await shop.is_answered_in_front()
 
 
-def test_the_middleware_is_public_and_loaded_late() -> None:
+def test_the_middleware_is_importable_from_the_public_package() -> None:
     assert ResponseCacheMiddleware.__module__ == "strawberry_response_cache.middleware._middleware"

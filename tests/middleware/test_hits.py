@@ -76,7 +76,7 @@ async def test_a_document_that_is_named_by_its_digest_is_answered(
         assert b"PersistedQueryNotFound" in (await shop.call(**named("three"))).body
 
 
-async def test_extensions_of_known_clients_are_answered(shop: Shop) -> None:
+async def test_requests_with_extensions_of_known_clients_are_answered(shop: Shop) -> None:
     assert await shop.is_answered_in_front(extensions={"clientLibrary": {"name": "apollo"}})
 
 
@@ -114,7 +114,7 @@ async def test_a_conditional_post_is_answered_in_full(shop: Shop) -> None:
     assert (response.status, shop.entered) == (200, entered)
 
 
-async def test_age_and_lifetime_are_those_that_the_application_tells(
+async def test_age_and_ttl_are_those_that_the_application_sends(
     memory_cache: ResponseCache, raw_of: Callable[[ResponseCache], Any]
 ) -> None:
     shop = Shop(memory_cache, cache_status=True)
@@ -164,10 +164,10 @@ async def test_an_invalidation_by_another_process_reaches_its_local_memory_withi
             await asyncio.sleep(0)
 
 
-async def test_what_is_told_of_an_invalidation_finds_nothing_that_it_has_ended(
+async def test_a_request_from_on_invalidate_gets_the_new_answer(
     new_cache: Callable[..., ResponseCache],
 ) -> None:
-    """Whoever fetches again because of `on_invalidate`, such as a CDN, gets the new answer."""
+    """A CDN may fetch again as soon as `on_invalidate` is called."""
     fetched: list[Any] = []
 
     async def fetch(_tags: tuple[str, ...]) -> None:
@@ -210,7 +210,7 @@ async def test_nothing_is_answered_while_an_invalidation_is_pending(
     assert shop.entered == entered + 1
 
 
-async def test_what_is_answered_in_a_generator_becomes_a_part_of_its_value(
+async def test_a_hit_of_the_middleware_in_a_generator_adds_its_tags_to_the_generated_entry(
     make: Callable[..., Shop], memory_cache: ResponseCache
 ) -> None:
     shop = make()
@@ -239,7 +239,7 @@ async def test_the_application_is_asked_again_after_a_minute(
         assert shop.entered == entered
 
 
-async def test_what_fills_the_memory_pushes_out_what_was_not_asked_for_longest(
+async def test_full_memory_drops_the_least_recently_used_answer(
     make: Callable[..., Shop],
 ) -> None:
     shop = make()
@@ -254,7 +254,9 @@ async def test_what_fills_the_memory_pushes_out_what_was_not_asked_for_longest(
     assert shop.entered == entered + 1
 
 
-async def test_texts_that_clients_choose_count_in_the_memory(make: Callable[..., Shop]) -> None:
+async def test_texts_that_clients_choose_count_towards_the_memory_limit(
+    make: Callable[..., Shop],
+) -> None:
     shop = make()
     seen = shop.remembered
     for query, user, least in (

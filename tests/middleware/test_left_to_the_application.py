@@ -97,7 +97,7 @@ BODIES = [
 ]
 
 
-async def test_whatever_is_asked_is_answered_as_by_the_application(shop: Shop) -> None:
+async def test_every_kind_of_request_is_answered_as_by_the_application(shop: Shop) -> None:
     await shop.warm("{ book { id title } }")
     for body in BODIES * 4:
         ours, theirs = await shop.call(body), await call(shop.plain, body)
@@ -215,7 +215,7 @@ def with_header(name: bytes, value: bytes) -> Callable[[Any], Any]:
 
 
 @pytest.mark.parametrize("name", [b"x-process-time", b"set-cookie", b"vary"])
-async def test_a_header_that_the_middleware_cannot_make_leaves_the_request_to_the_application(
+async def test_requests_are_left_to_an_application_that_adds_headers(
     make: Callable[..., Shop], name: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop = make(inside=with_header(name, b"1"))
@@ -354,14 +354,16 @@ async def test_a_context_without_the_request_leaves_all_to_the_application(
 
 
 @pytest.mark.parametrize("debug", [True, lambda _: True])
-async def test_debug_is_told_by_the_application(make: Callable[..., Shop], debug: Any) -> None:
+async def test_with_debug_every_request_is_reported_with_its_status(
+    make: Callable[..., Shop], debug: Any
+) -> None:
     shop = make(debug=debug)
     for status in ("miss", "hit", "hit", "hit"):
         answer = json.loads((await shop.call()).body)
         assert answer["extensions"]["responseCache"]["status"] == status
 
 
-async def test_a_request_that_says_how_it_is_cached_is_obeyed(make: Callable[..., Shop]) -> None:
+async def test_a_request_with_cache_control_is_obeyed(make: Callable[..., Shop]) -> None:
     shop = make(honour_request_cache_control=True)
     assert await shop.is_answered_in_front()
     for word in ("no-cache", "no-store", "max-age=0", "only-if-cached"):

@@ -101,10 +101,10 @@ async def test_an_error_of_the_server_while_receiving_reaches_the_application(
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-async def test_an_error_from_outside_comes_once_and_in_its_place(
+async def test_an_error_of_receive_is_raised_once_after_the_messages_before_it(
     make: Callable[..., Shop], is_async: bool
 ) -> None:
-    """What limits bodies raises where one becomes too long; nothing follows then that could be received."""
+    """A middleware that limits bodies raises when one is too long; there is nothing to receive after that."""
     shop, received = make(), []
     line = Line()
 
@@ -155,7 +155,7 @@ async def test_the_application_hears_that_the_client_left_after_the_body(
     assert received == [whole, gone]
 
 
-async def test_a_body_that_never_ends_is_dropped_with_its_request(
+async def test_a_request_that_is_cancelled_while_its_body_is_read_sends_nothing(
     shop: Shop, eventually: Eventually
 ) -> None:
     await shop.warm(BODY)
@@ -224,7 +224,7 @@ async def test_a_request_that_is_cancelled_while_redis_is_asked_leaves_nothing(
     assert await shop.is_answered_in_front(BODY)
 
 
-async def test_nothing_of_a_request_is_kept_after_it(
+async def test_no_object_of_a_request_is_kept_after_the_request(
     older: list[object], make: Callable[..., Shop]
 ) -> None:
     shop, contexts = make(), []

@@ -67,7 +67,7 @@ async def test_a_request_with_another_header_counts_as_another_requester(shop: S
         assert shop.entered == entered + 1, header
 
 
-async def test_a_header_that_names_one_request_makes_no_other_requester(shop: Shop) -> None:
+async def test_a_trace_or_request_id_header_makes_no_other_requester(shop: Shop) -> None:
     await shop.warm()
     entered = shop.entered
     for name in ("traceparent", "tracestate", "x-request-id", "sentry-trace", "if-none-match"):
@@ -84,10 +84,10 @@ async def test_a_requester_who_was_not_seen_is_not_answered_what_another_asked(s
     assert shop.entered == entered + 1
 
 
-async def test_a_varied_value_that_no_header_tells_counts_as_another_requester(
+async def test_a_session_that_only_the_scope_holds_is_told_apart(
     make: Callable[..., Shop],
 ) -> None:
-    """Sessions are in the scope, where a middleware outside has put them."""
+    """An outer middleware has put the session into the scope."""
     shop = make(
         session=lambda context: context["request"].scope["user"],
         of_scope={"session": lambda scope: scope["user"]},

@@ -68,7 +68,7 @@ async def ask(application: Any, kind: Any, query: str, **headers: str) -> Respon
 
 
 @pytest.mark.parametrize("kind", [Session, dict])
-async def test_a_session_counts_as_read_where_the_application_reads_it(
+async def test_a_hit_counts_as_reading_the_session_if_the_application_reads_it(
     shop: Shop, kind: Any
 ) -> None:
     """Starlette's sends `Vary: Cookie` then: without it a browser shows one user what it kept for another."""
@@ -96,7 +96,7 @@ async def test_a_session_that_the_application_changes_is_sent_each_time(
     assert shop.entered == 5
 
 
-async def test_headers_that_are_added_inside_count_as_the_applications(
+async def test_requests_to_which_an_inner_middleware_adds_credentials_reach_the_application(
     make: Callable[..., Shop],
 ) -> None:
     """With credentials a response is `private`; whether it has any is seen outside before they are added."""

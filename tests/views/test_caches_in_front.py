@@ -587,7 +587,7 @@ BROKEN: Final[dict[str, tuple[Break, list[Any]]]] = {
 
 
 @pytest.mark.parametrize("rule", BROKEN)
-def test_a_broken_rule_is_noticed(worlds: Worlds, rule: str) -> None:
+def test_the_model_notices_a_cache_that_breaks_a_rule(worlds: Worlds, rule: str) -> None:
     way = {"s_maxage": None, "is_told": True, "is_numbered": True}
     broken, taken = BROKEN[rule]
     worlds.play(way, taken)

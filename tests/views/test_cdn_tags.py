@@ -187,7 +187,7 @@ def make(request: pytest.FixtureRequest, cache: ResponseCache) -> Callable[..., 
 NAMES = ["~", "Book", "[Book]", "Book:1", "shelf:*", "shelf:7"]
 
 
-def test_public_responses_tell_their_tags_on_a_miss_and_on_a_hit(make: Callable[..., Ask]) -> None:
+def test_public_responses_send_their_tags_on_a_miss_and_on_a_hit(make: Callable[..., Ask]) -> None:
     ask = make(cdn_tags=EVERY, tag_prefix="shop-")
     names = [f"shop-{name}" for name in NAMES]
     for response in (ask("{ books { id } }"), ask("{ books { id } }")):
@@ -200,19 +200,19 @@ def test_public_responses_tell_their_tags_on_a_miss_and_on_a_hit(make: Callable[
 
 
 @pytest.mark.parametrize("query", ["{ mine { id } }", "{ fails }", "{ unknown }"])
-def test_responses_that_are_not_public_tell_no_tags(make: Callable[..., Ask], query: str) -> None:
+def test_responses_that_are_not_public_send_no_tags(make: Callable[..., Ask], query: str) -> None:
     ask = make(cdn_tags=EVERY)
     for response in (ask(query), ask(query)):
         assert not {name.lower() for name in EVERY} & set(response.headers)
 
 
-def test_a_request_with_credentials_is_told_no_tags(make: Callable[..., Ask]) -> None:
+def test_responses_to_requests_with_credentials_send_no_tags(make: Callable[..., Ask]) -> None:
     ask = make(cdn_tags=EVERY)
     for _ in range(2):
         assert "cache-tag" not in ask("{ books { id } }", headers={"cookie": "a=b"}).headers
 
 
-def test_by_default_no_tags_are_told(make: Callable[..., Ask]) -> None:
+def test_by_default_no_tags_are_sent(make: Callable[..., Ask]) -> None:
     assert not {name.lower() for name in EVERY} & set(make()("{ books { id } }").headers)
 
 
@@ -247,7 +247,7 @@ def test_groups_are_invalidated_only_where_they_are_told(make: Callable[..., Ask
     assert "cache-group-invalidation" not in changed.headers
 
 
-def test_only_post_tells_what_was_invalidated(make: Callable[..., Ask]) -> None:
+def test_only_responses_to_post_name_invalidated_groups(make: Callable[..., Ask]) -> None:
     """Caches ignore it beside a method that should change nothing (RFC 9875, section 3)."""
     ask = make(cdn_tags=EVERY)
     assert "cache-group-invalidation" in ask("{ changes }").headers
@@ -263,7 +263,7 @@ def test_only_post_tells_what_was_invalidated(make: Callable[..., Ask]) -> None:
         (["{ books { id } }", "{ fails }"], ["mine"]),
     ],
 )
-def test_in_a_batch_tags_of_the_application_are_left_once(
+def test_in_a_batch_tags_of_the_application_are_sent_once(
     make: Callable[..., Ask], queries: list[str], expected: list[str]
 ) -> None:
     ask = make(own=[("Cache-Tag", "mine")], cdn_tags=["Cache-Tag"])
@@ -273,7 +273,7 @@ def test_in_a_batch_tags_of_the_application_are_left_once(
         assert said.count("mine") == 1
 
 
-def test_several_lines_of_tags_stay_apart_from_each_other() -> None:
+def test_several_header_lines_of_tags_are_joined_with_their_separator() -> None:
     lines = [(name, value) for name in (b"surrogate-key", b"cache-tag") for value in (b"a", b"b")]
     response = SimpleNamespace(raw_headers=lines)
     assert written_in(response) == {"surrogate-key": "a b", "cache-tag": "a,b"}
@@ -350,7 +350,7 @@ def test_a_clear_purges_everything_of_its_tenant_and_nothing_of_another(
     assert purge_names(tags) == told["acme"][:1]
 
 
-def test_a_tag_that_no_header_can_hold_is_told_as_its_digest(
+def test_a_tag_that_no_header_can_hold_is_sent_as_its_digest(
     make: Callable[..., Ask], cache: ResponseCache, purged: list[InvalidatedTags]
 ) -> None:
     ask = make(cdn_tags=["Cache-Tag"])
@@ -364,7 +364,7 @@ def test_a_tag_that_no_header_can_hold_is_told_as_its_digest(
 
 
 @given(st.sets(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12), max_size=30))
-def test_what_is_stored_comes_back_and_fits_into_headers(tags: set[str]) -> None:
+def test_stored_tags_are_read_back_and_fit_into_headers(tags: set[str]) -> None:
     shown = {tag.replace("\0", "*") for tag in tags}
     text, left_out = packed(tags)
     assert text.isascii()
@@ -423,7 +423,7 @@ def test_where_names_do_not_fit_into_one_header_every_invalidation_reaches_the_r
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 40])
-def test_a_mutation_with_more_names_than_fit_invalidates_all_groups(count: int) -> None:
+def test_a_mutation_with_any_number_of_tags_invalidates_a_group_of_each(count: int) -> None:
     tags = InvalidatedTags([f"Book:{number}" for number in range(count)], tenant="")
     said = invalidated_groups(purge_names(tags), ["~"]).split(", ")
     assert len(said) <= 32
@@ -448,7 +448,7 @@ def test_invalidated_tags_are_a_tuple_that_keeps_its_tenant() -> None:
         ({"tag_prefix": None}, "tag_prefix is not up to 64 letters"),
     ],
 )
-def test_wrong_arguments_are_refused(
+def test_wrong_options_for_cdn_tags_are_refused(
     cache: ResponseCache, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(CacheConfigurationError, match=message):

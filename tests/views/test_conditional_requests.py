@@ -210,7 +210,7 @@ def filled(field: str, known: dict[str, str | None]) -> str:
 
 @settings(max_examples=settings().max_examples * 2 // 5)
 @given(taken=steps)
-def test_requests_are_answered_as_the_model_says(taken: list[Any]) -> None:
+def test_conditional_requests_are_answered_as_the_model_of_rfc_9110_says(taken: list[Any]) -> None:
     play(taken)
 
 

@@ -52,7 +52,7 @@ def test_a_fault_while_headers_are_written_makes_a_response_no_store(
     assert answered(GraphQL, monkeypatch).headers["cache-control"] == "no-store"
 
 
-def test_after_a_fault_headers_are_written_where_the_framework_has_them(
+def test_after_a_fault_no_store_is_written_with_the_set_header_of_the_framework(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     response = answered(ByText, monkeypatch)

@@ -159,19 +159,19 @@ def twice(ask: Ask, query: str, *of: str) -> dict[str, Any]:
     return told
 
 
-def test_an_answer_tells_its_tags(make: Callable[..., Ask]) -> None:
+def test_an_answer_sends_its_tags_to_gateways(make: Callable[..., Ask]) -> None:
     told = twice(make(tag_prefix="shop-"), "{ books { title } }")
     names = ["~", "Book", "[Book]", "shelf", "Book:1"]
     assert sorted(told.pop("apolloCacheTags")) == sorted(f"shop-{name}" for name in names)
     assert told == {}
 
 
-def test_a_private_answer_tells_gateways_its_tags(make: Callable[..., Ask]) -> None:
+def test_a_private_answer_sends_its_tags_to_gateways(make: Callable[..., Ask]) -> None:
     """The gateway decides by ``Cache-Control`` who gets it."""
     assert "Book:2" in twice(make(), "{ mine { title } }")["apolloCacheTags"]
 
 
-def test_each_entity_tells_its_own_tags(make: Callable[..., Ask]) -> None:
+def test_each_entity_has_its_own_tags(make: Callable[..., Ask]) -> None:
     of = ["1", "none", "2", "1"]
     told = twice(make(), ENTITIES % "title author { id }", *of)
     assert told.keys() == {"apolloEntityCacheTags"}
@@ -183,12 +183,12 @@ def test_each_entity_tells_its_own_tags(make: Callable[..., Ask]) -> None:
     assert {"~", "Book", "Author"} <= set(first) & set(third)
 
 
-def test_entities_that_are_not_there_tell_nothing(make: Callable[..., Ask]) -> None:
+def test_missing_entities_have_no_tags(make: Callable[..., Ask]) -> None:
     assert twice(make(), NAMED, "none") == {"apolloEntityCacheTags": [[]]}
     assert twice(make(), NAMED, "none", "none") == {"apolloEntityCacheTags": [[], []]}
 
 
-def test_of_many_entities_each_tells_its_own_tags(make: Callable[..., Ask]) -> None:
+def test_of_many_entities_each_has_its_own_tags(make: Callable[..., Ask]) -> None:
     told = twice(make(), NAMED, *map(str, range(12)), "none")["apolloEntityCacheTags"]
     assert told.pop() == []
     assert [{name for name in each if ":" in name} for each in told] == [
@@ -196,7 +196,7 @@ def test_of_many_entities_each_tells_its_own_tags(make: Callable[..., Ask]) -> N
     ]
 
 
-def test_each_entity_tells_the_types_of_all_where_too_many_are_stored_as_a_whole(
+def test_with_too_many_entities_each_has_the_types_of_all(
     make: Callable[..., Ask],
 ) -> None:
     ask = make(cacheable=lambda *_: True)  # it judges whole answers
@@ -206,14 +206,14 @@ def test_each_entity_tells_the_types_of_all_where_too_many_are_stored_as_a_whole
     assert all({"~", "Book", "Book:*"} <= set(each) for each in told[:-1])
 
 
-def test_what_a_resolver_tags_concerns_each_entity(make: Callable[..., Ask]) -> None:
+def test_tags_that_a_resolver_adds_are_tags_of_each_entity(make: Callable[..., Ask]) -> None:
     for options in ({}, {"cacheable": lambda *_: True}):
         told = twice(make(**options), ENTITIES % "title tagged", "1", "2")["apolloEntityCacheTags"]
         assert all("Book:1" in each for each in told)
         assert "Book:2" not in told[0]
 
 
-def test_each_entity_tells_its_tags_whatever_it_was_asked_with(make: Callable[..., Ask]) -> None:
+def test_an_entity_has_the_same_tags_in_any_list_and_order(make: Callable[..., Ask]) -> None:
     ask = make()
     known = ask(NAMED, "2")["extensions"]["apolloEntityCacheTags"]
     told = ask(NAMED, "1", "2", "none")["extensions"]["apolloEntityCacheTags"]
@@ -235,7 +235,9 @@ def test_an_answer_lives_as_long_as_its_shortest_entity(make: Callable[..., Ask]
 @pytest.mark.parametrize(
     "query", ["{ now }", "{ fails }", "{ unknown }", "mutation { change { id } }"]
 )
-def test_what_nobody_may_store_tells_nothing(make: Callable[..., Ask], query: str) -> None:
+def test_answers_that_nobody_may_store_send_no_tags_to_gateways(
+    make: Callable[..., Ask], query: str
+) -> None:
     assert twice(make(), query) == {}
 
 
@@ -257,7 +259,7 @@ def test_an_answer_to_which_an_error_is_added_tells_nothing(make: Callable[..., 
         assert not answer.get("extensions")
 
 
-def test_by_default_nothing_is_told(make: Callable[..., Ask]) -> None:
+def test_by_default_no_tags_are_sent_to_gateways(make: Callable[..., Ask]) -> None:
     assert twice(make(cdn_tags=["Cache-Tag"]), "{ books { title } }") == {}
     assert twice(make(headers=False), "{ books { title } }") == {}
 
@@ -274,13 +276,13 @@ def test_what_a_mutation_purges_reaches_the_entity_that_it_changes(
     assert not names & set(second)
 
 
-def test_a_tenant_is_told_by_a_hash(make: Callable[..., Ask]) -> None:
+def test_tags_sent_to_gateways_contain_a_hash_of_the_tenant(make: Callable[..., Ask]) -> None:
     told = twice(make(tenant=lambda _: "acme"), NAMED, "1")["apolloEntityCacheTags"]
     assert told[0]
     assert not any("acme" in name or name.startswith("Book") for name in told[0])
 
 
-def test_what_is_stored_of_many_entities_is_bounded() -> None:
+def test_the_stored_tags_of_many_entities_are_bounded() -> None:
     tags = ["Book", *(f"Book:{number}" for number in range(90))]
     data: dict[str, Any] = {"_entities": [{}] * 5_000 + [None]}
     text = packed_entities(tags, data, {number: {f"Book:{number}"} for number in range(90)})

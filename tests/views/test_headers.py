@@ -343,7 +343,7 @@ class StockSets(StockGraphQL[Any, Any]):
 
 
 @pytest.mark.parametrize("setting", [Sets, StockSets])
-def test_what_the_application_set_is_left_and_vary_is_appended_to(
+def test_cache_control_of_the_application_is_kept_and_its_vary_is_extended(
     make: Callable[..., Ask], setting: Any
 ) -> None:
     ask = make(setting)
@@ -365,7 +365,7 @@ class PersistedQueries(SchemaExtension):
 
 @pytest.mark.parametrize("is_outer", [True, False])
 @pytest.mark.parametrize("post", [True, False])
-def test_a_persisted_query_that_is_not_found_is_stored_by_nobody(
+def test_a_response_that_a_persisted_query_is_not_found_is_no_store(
     make: Callable[..., Ask],
     view: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -391,7 +391,7 @@ def test_a_persisted_query_that_is_not_found_is_stored_by_nobody(
     assert response.headers["cache-control"].lower() == "no-store"
 
 
-def test_what_a_resolver_set_is_left(make: Callable[..., Ask], view: Any) -> None:
+def test_a_cache_control_that_a_resolver_set_is_kept(make: Callable[..., Ask], view: Any) -> None:
     ask = make(view)
     for _ in range(2):
         assert control(ask("{ own }")) == "max-age=7"
@@ -408,7 +408,7 @@ def test_what_a_resolver_set_is_left(make: Callable[..., Ask], view: Any) -> Non
         (["mutation { change }", "{ books { id } }"], "no-store"),
     ],
 )
-def test_a_batch_is_as_strict_as_the_strictest(
+def test_a_batch_has_the_cache_control_of_its_strictest_operation(
     make: Callable[..., Ask], view: Any, queries: list[str], expected: str
 ) -> None:
     ask = make(view)
@@ -517,7 +517,7 @@ class Changes(SchemaExtension):
         self.execution_context.result.data["number"] = request.headers["x-number"]  # type: ignore[index, union-attr] # it succeeds
 
 
-def test_what_another_extension_changes_is_sent(make: Callable[..., Ask]) -> None:
+def test_a_result_changed_by_another_extension_is_sent_as_changed(make: Callable[..., Ask]) -> None:
     """The stored data is the same."""
     ask = make(GraphQL, Changes)
     for number in ("1", "2"):
@@ -622,7 +622,7 @@ def test_cache_status_of_an_answer_that_an_invalidation_overtook_is_a_miss_with_
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_cache_status_of_one_who_waited_for_the_same_answer_says_so(
+async def test_cache_status_of_a_request_that_joined_a_run_says_collapsed(
     cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     has_begun, may_end = asyncio.Event(), asyncio.Event()
@@ -677,7 +677,7 @@ def test_a_client_that_has_the_answer_gets_304_and_the_headers_of_200(
 
 
 @pytest.mark.parametrize("known", ['W/"other"', '"', "", "garbage", 'W/""'])
-def test_a_client_that_has_another_answer_gets_this_one(
+def test_a_request_whose_if_none_match_does_not_match_gets_200_with_the_answer(
     make: Callable[..., Ask], known: str
 ) -> None:
     ask = make()
@@ -687,7 +687,7 @@ def test_a_client_that_has_another_answer_gets_this_one(
         assert response.json() == {"data": {"books": [{"id": "1"}]}}
 
 
-def test_changed_data_is_sent_and_equal_data_is_not(
+def test_changed_data_is_sent_with_200_and_equal_data_is_answered_304(
     make: Callable[..., Ask], cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = make()
@@ -755,7 +755,7 @@ def test_an_answer_with_more_than_data_has_no_validator(make: Callable[..., Ask]
         assert "etag" not in response.headers
 
 
-def test_a_validator_of_the_application_is_left(make: Callable[..., Ask]) -> None:
+def test_an_etag_of_the_application_is_kept(make: Callable[..., Ask]) -> None:
     class Tagged(GraphQL[Any, Any]):
         async def get_context(self, request: Any, response: Any) -> Any:
             response.headers["ETag"] = '"own"'
@@ -786,7 +786,7 @@ def test_a_validator_of_the_application_is_left(make: Callable[..., Ask]) -> Non
         ({"s_maxage": True}, "s_maxage is neither None nor whole seconds"),
     ],
 )
-def test_wrong_arguments_are_refused(
+def test_wrong_options_for_headers_are_refused(
     cache: ResponseCache, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(CacheConfigurationError, match=message):
@@ -799,7 +799,7 @@ class _AnyCase(dict[str, str]):
 
 @pytest.mark.parametrize("kind", [dict, _AnyCase])
 @pytest.mark.parametrize("spell", [str.lower, str.title])
-def test_names_of_headers_are_read_in_any_case(kind: Any, spell: Callable[[str], str]) -> None:
+def test_names_of_headers_are_matched_in_any_case(kind: Any, spell: Callable[[str], str]) -> None:
     from strawberry_response_cache.graphql.http import messages
 
     for name in ("authorization", "cookie"):

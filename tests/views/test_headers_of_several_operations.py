@@ -95,7 +95,7 @@ def ask(application: Any, query: str) -> httpx.Response:
         ("{ number }", PUBLIC),
     ],
 )
-def test_what_a_resolver_executes_does_not_weaken_the_headers_around_it(
+def test_an_operation_executed_by_a_resolver_does_not_weaken_the_outer_headers(
     view: Any, schema: strawberry.Schema, query: str, expected: str
 ) -> None:
     for _ in range(2):
@@ -112,7 +112,7 @@ def test_what_a_resolver_executes_does_not_weaken_the_headers_around_it(
         ("{ executes }", "{ number }", "no-store"),
     ],
 )
-def test_what_is_executed_for_the_context_does_not_weaken_the_headers(
+def test_an_operation_executed_in_get_context_does_not_weaken_the_headers(
     view: Any, schema: strawberry.Schema, before: str, query: str, expected: str
 ) -> None:
     class Executes(view):  # type: ignore[misc] # of either kind
@@ -145,7 +145,7 @@ def test_tags_of_the_application_stay_beside_those_of_what_is_executed_for_the_c
 
 
 @pytest.mark.parametrize("query", ["{ number }", "{ executes }", "{ unknown }", ""])
-def test_a_view_that_a_resolver_runs_has_its_own_headers(
+def test_a_view_run_by_a_resolver_adds_no_headers_to_the_outer_response(
     schema: strawberry.Schema, query: str
 ) -> None:
     class Outer(GraphQL[Any, Any]):
@@ -173,16 +173,14 @@ def test_a_view_without_a_cache_hands_no_stored_bytes_to_what_it_executes(
     assert response.json()["data"]["runsAView"] == '{"data":{"number":1}}'
 
 
-def test_a_resolver_may_set_the_value_that_stands_there_until_the_end(
-    view: Any, schema: strawberry.Schema
-) -> None:
+def test_a_no_store_set_by_a_resolver_is_kept(view: Any, schema: strawberry.Schema) -> None:
     for _ in range(2):
         response = ask(view(schema), "{ refusesToBeStored }")
         assert response.headers["cache-control"] == "no-store"
         assert "age" not in response.headers
 
 
-def test_a_response_that_serves_many_operations_keeps_nothing_of_each(
+def test_a_response_used_by_many_operations_keeps_no_list_of_operations(
     schema: strawberry.Schema,
 ) -> None:
     from starlette.responses import Response
@@ -200,7 +198,7 @@ def test_a_response_that_serves_many_operations_keeps_nothing_of_each(
 
 
 @pytest.mark.parametrize("kind", ["shared", "without headers"])
-def test_a_context_that_requests_share_keeps_nothing_of_the_requests_before(
+def test_a_context_shared_by_requests_carries_no_headers_from_one_to_the_next(
     schema: strawberry.Schema, kind: str
 ) -> None:
     from starlette.responses import Response

@@ -34,7 +34,7 @@ def test_a_plain_response_has_age_cache_control_and_vary() -> None:
     }
 
 
-def test_headers_of_a_plain_response_call_few_functions() -> None:
+def test_writing_the_headers_of_a_plain_response_calls_few_functions() -> None:
     options, request = HeaderOptions(vary={}), Request({"type": "http", "headers": []})
     calls: list[str] = []
 

@@ -105,7 +105,7 @@ def status(response: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("query", ["{ number }", "{ number now }", "{ turned }"])
-def test_no_cache_runs_the_operation_and_stores_its_answer_for_all(
+def test_no_cache_executes_the_operation_and_replaces_the_stored_answer(
     make: Callable[..., Ask], query: str
 ) -> None:
     ask = make()
@@ -130,7 +130,7 @@ def test_no_store_neither_reads_nor_stores(make: Callable[..., Ask], query: str)
 
 
 @pytest.mark.parametrize("query", ["{ number }", "{ number now }"])
-def test_max_age_takes_no_older_answer(
+def test_a_stored_answer_older_than_max_age_is_not_used(
     make: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
     ask = make()
@@ -167,7 +167,7 @@ def test_queries_of_a_mutation_are_executed_whatever_the_request_asks(
 
 @pytest.mark.parametrize("asked", ["no-cache", "no-store", "max-age=0", "only-if-cached"])
 @pytest.mark.parametrize("honour", [False, lambda context: False, lambda context: None])
-def test_by_default_a_request_can_force_nothing(
+def test_by_default_cache_control_of_requests_is_ignored(
     make: Callable[..., Ask], asked: str, honour: Any
 ) -> None:
     ask = make(honour_request_cache_control=honour)
@@ -176,7 +176,7 @@ def test_by_default_a_request_can_force_nothing(
     assert (response.status_code, status(response)) == (200, "hit")
 
 
-def test_a_function_says_whose_requests_are_obeyed(make: Callable[..., Ask]) -> None:
+def test_a_function_decides_whose_cache_control_is_obeyed(make: Callable[..., Ask]) -> None:
     def is_post(context: Any) -> bool:
         return bool(context["request"].method == "POST")
 
@@ -186,7 +186,7 @@ def test_a_function_says_whose_requests_are_obeyed(make: Callable[..., Ask]) -> 
 
 
 @pytest.mark.parametrize("asked", ["max-age=", "max-age=-1", "max-age=x", "", ",,", "private"])
-def test_what_is_malformed_is_ignored(make: Callable[..., Ask], asked: str) -> None:
+def test_malformed_directives_are_ignored(make: Callable[..., Ask], asked: str) -> None:
     ask = make()
     ask("{ number }")
     assert status(ask("{ number }", asked)) == "hit"
@@ -217,7 +217,7 @@ def test_renewed_operations_are_executed_and_stored(
     assert ask(kind()) == {"number": 2}
 
 
-def test_renewing_with_something_that_is_no_context_says_so() -> None:
+def test_renew_cache_refuses_an_object_that_is_no_context() -> None:
     for context in (None, 1, object(), ("a",), int):
         with pytest.raises(TypeError, match="takes no mark; pass the context of the operation"):
             renew_cache(context)
@@ -274,7 +274,7 @@ async def test_while_redis_is_down_a_renewed_operation_runs_uncached(*, is_sync:
 
 
 @pytest.mark.parametrize("asked", ["only-if-cached, no-cache", "only-if-cached, max-age=5"])
-def test_a_stored_answer_that_the_request_refuses_is_absent(
+def test_only_if_cached_is_answered_504_if_the_request_refuses_the_stored_answer(
     make: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
     ask = make()
@@ -302,7 +302,7 @@ def test_an_operation_that_failed_in_part_obeys_the_directives_of_a_request(
 
 
 @pytest.mark.parametrize("is_sync", [False, True])
-async def test_in_threads_and_in_loops_a_request_is_obeyed_alike(
+async def test_execute_and_execute_sync_obey_the_directives_of_a_request(
     cache: ResponseCache, *, is_sync: bool
 ) -> None:
     extension = ResponseCacheExtension(cache, tenant=None, honour_request_cache_control=True)

@@ -68,7 +68,7 @@ class _Changed(_Session):
 
 
 @pytest.mark.parametrize("kind", [_Session, _Changed])
-def test_a_cookie_follows_where_the_session_of_a_framework_is_new_or_changed(
+def test_a_session_cookie_is_expected_if_the_session_or_csrf_cookie_changed(
     kind: type[_Session],
 ) -> None:
     session, is_changed = kind(), kind.modified

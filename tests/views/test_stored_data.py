@@ -14,7 +14,7 @@ PLAIN = {"books": [{"title": "é"}], "count": 2}
 STORED = json.dumps({"data": PLAIN}, separators=(",", ":")).encode()
 
 
-def test_stored_data_hands_out_the_response_until_somebody_looks() -> None:
+def test_stored_data_returns_the_stored_response_until_it_is_decoded() -> None:
     data = StoredData(STORED)
     assert data.response is STORED
     assert data["count"] == 2
@@ -55,13 +55,13 @@ def _updated(one: dict[str, Any], other: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_whatever_looks_at_stored_data_sees_what_a_plain_dict_shows(
+def test_every_operation_on_stored_data_returns_what_a_plain_dict_does(
     look: Callable[[Any], object],
 ) -> None:
     assert look(StoredData(STORED)) == look(dict(PLAIN))
 
 
-def test_what_changes_stored_data_changes_what_is_seen_and_not_the_stored_response() -> None:
+def test_changing_stored_data_discards_the_stored_response() -> None:
     changes: Iterable[Callable[[Any], object]] = (
         lambda data: data.update(count=3),
         lambda data: data.setdefault("more", 1),
@@ -79,7 +79,7 @@ def test_what_changes_stored_data_changes_what_is_seen_and_not_the_stored_respon
         assert json.loads(json.dumps(data)) == plain
 
 
-def test_stored_data_that_was_looked_at_is_encoded_like_a_dict() -> None:
+def test_stored_data_that_was_decoded_is_encoded_like_a_dict() -> None:
     data = StoredData(STORED)
     assert len(data) == 2
     assert json.dumps(data) == json.dumps(PLAIN)

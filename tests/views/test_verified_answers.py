@@ -71,7 +71,7 @@ async def test_what_was_executed_is_sent_and_no_header_claims_a_hit(
 
 
 @pytest.mark.parametrize("view", VIEWS)
-async def test_a_client_that_has_the_stored_answer_gets_the_real_one(
+async def test_a_verified_conditional_request_gets_the_executed_answer(
     cache: ResponseCache, view: str
 ) -> None:
     served, shown = application_of(cache, view, verify=0.0), application_of(cache, view)

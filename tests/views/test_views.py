@@ -231,7 +231,9 @@ def test_schema_execute_returns_a_plain_dict(make: Callable[..., Made], is_sync:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_each_transport_hands_out_the_data(make: Callable[..., Made], transport: str) -> None:
+def test_each_transport_sends_the_same_data_on_a_hit_as_on_a_miss(
+    make: Callable[..., Made], transport: str
+) -> None:
     schema, _ = make()
 
     async def on_answer() -> None:
@@ -336,7 +338,7 @@ class Executed(GraphQL[Any, Any]):
 
 
 @pytest.mark.parametrize("view", [Tidy, Sorted, Noted, Handled, Executed])
-def test_a_view_that_overrides_what_becomes_of_a_result_gets_plain_dicts(
+def test_a_view_that_overrides_how_results_are_processed_gets_plain_dicts(
     make: Callable[..., Made], handed_on: list[bytes], view: type[GraphQL[Any, Any]]
 ) -> None:
     _, client = make(view=view)
@@ -431,7 +433,7 @@ def test_a_schema_with_an_execute_of_its_own_gets_plain_dicts(
     assert handed_on == []
 
 
-def test_what_looks_at_a_result_at_the_last_moment_may_change_it(
+def test_stored_data_that_is_changed_before_it_is_sent_is_sent_as_changed(
     make: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever looked at the data may have changed it, so the stored bytes are not sent then."""

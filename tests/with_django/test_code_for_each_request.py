@@ -155,7 +155,9 @@ def test_a_field_with_code_that_receives_info_counts_as_a_resolver(
 
 
 @pytest.mark.parametrize("query", [query for query, _ in OF_ONE_FIELD[-3:]])
-def test_classes_of_pages_are_asked_without_the_optimizer(cache: ResponseCache, query: str) -> None:
+def test_without_the_optimizer_custom_page_classes_count_as_resolvers(
+    cache: ResponseCache, query: str
+) -> None:
     for result in answers(schema_over(cache, is_optimized=False), PLAIN, query):
         assert reason(result) == "resolver_without_hint"
 

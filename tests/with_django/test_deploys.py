@@ -163,7 +163,9 @@ CASES = [
 
 @pytest.mark.combined
 @pytest.mark.parametrize(("query", "queries"), CASES)
-def test_changed_code_has_other_keys(cache: ResponseCache, query: str, queries: list[type]) -> None:
+def test_changed_code_changes_the_keys(
+    cache: ResponseCache, query: str, queries: list[type]
+) -> None:
     def ask(query_type: type) -> Any:
         extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "a", debug=True)
         schema = strawberry.Schema(query_type, extensions=[DjangoOptimizerExtension, extension])
@@ -179,7 +181,7 @@ def test_changed_code_has_other_keys(cache: ResponseCache, query: str, queries: 
 
 
 @pytest.mark.parametrize("name", ["PAGINATION_DEFAULT_LIMIT", "PAGINATION_MAX_LIMIT"])
-def test_a_changed_limit_of_pages_has_other_keys(cache: ResponseCache, name: str) -> None:
+def test_a_changed_page_limit_changes_the_keys(cache: ResponseCache, name: str) -> None:
     @strawberry_django.type(Book, name="Book")
     class Paged:
         title: strawberry.auto

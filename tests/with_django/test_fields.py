@@ -163,7 +163,7 @@ class OwnIteration(QuerySet[Book]):
     [(Book.objects.all, "hit", None), (lambda: OwnIteration(Book), "bypass", "unfinished_list")],
     ids=["query set", "iteration of one's own"],
 )
-def test_below_a_query_set_fields_have_entries_of_their_own(
+def test_fields_of_query_set_rows_have_their_own_entries_unless_iteration_is_custom(
     cache: ResponseCache, rows: Any, status: str, reason: str | None
 ) -> None:
     @strawberry_django.type(Book, name="Shouting")

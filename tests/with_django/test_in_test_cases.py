@@ -63,7 +63,7 @@ def run(case: type[unittest.TestCase]) -> None:
     assert not (said := [text for _, text in result.errors + result.failures]), said[0]
 
 
-def test_rows_that_a_test_begins_with_keep_nothing_from_being_cached(
+def test_rows_created_in_the_set_up_do_not_prevent_caching(
     schema: strawberry.Schema, signals_of_its_own: None
 ) -> None:
     invalidate_on_save(schema)

@@ -157,7 +157,7 @@ def test_an_update_reaches_the_tenants_of_its_rows_before_and_after(cache: Respo
     assert statuses == ["miss", "hit", "miss"]
 
 
-def test_a_query_set_of_a_model_that_is_not_watched_is_djangos() -> None:
+def test_a_query_set_of_an_unwatched_model_works_as_in_django() -> None:
     assert rows().filter(name="one").update(name="uno") == 1
     assert [each.name for each in rows().bulk_create([Club(name="three")])] == ["three"]
 
@@ -175,7 +175,7 @@ def test_a_manager_of_an_invalidating_query_set_serves_related_rows(cache: Respo
     assert outcome(schema.execute_sync(query))["status"] == "miss"
 
 
-def test_a_wrong_call_says_what_is_wrong(cache: ResponseCache) -> None:
+def test_wrong_calls_of_invalidate_models_are_refused(cache: ResponseCache) -> None:
     with pytest.raises(CacheConfigurationError, match=r"was not called for bookshop\.Genre"):
         invalidate_models(Genre)
     invalidate_on_save(schema_over(cache))

@@ -62,7 +62,7 @@ def test_each_open_transaction_is_waited_for_of_whichever_database(other: str) -
     assert (called.times, is_before_commit()) == (3, False)
 
 
-def test_an_event_loop_is_in_no_transaction_of_the_thread_that_runs_it() -> None:
+def test_a_coroutine_is_not_in_the_transaction_of_the_thread_that_runs_its_loop() -> None:
     async def ask() -> bool:
         return is_before_commit()
 
@@ -90,7 +90,7 @@ def test_where_django_is_not_used_nothing_waits(
     assert called.times == 1
 
 
-def test_the_function_of_django_is_told_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_djangos_on_commit_is_recognized_as_djangos(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_djangos(transaction.on_commit)
     assert not is_djangos(lambda function: function())
     own = transaction.on_commit

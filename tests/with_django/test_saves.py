@@ -297,7 +297,7 @@ def test_a_change_of_each_database_waits_for_the_commit_of_that_database(
     assert "[ClubType]" in told[1]
 
 
-def test_a_transaction_invalidates_although_the_one_before_could_not(
+def test_a_transaction_invalidates_after_callbacks_of_the_one_before_failed(
     told: list[set[str]],
 ) -> None:
     """A function of the user's that raises after a commit keeps Django from calling those behind it."""
@@ -319,20 +319,20 @@ def test_a_transaction_invalidates_although_the_one_before_could_not(
     assert f"ClubType:{second.pk}" in told[0]
 
 
-def test_a_type_of_a_proxy_is_named_by_the_row(told: list[set[str]]) -> None:
+def test_saving_a_row_invalidates_it_in_the_type_of_its_proxy_model(told: list[set[str]]) -> None:
     author = Author.objects.create(name="Jorge")
     assert f"WriterType:{author.pk}" in told[0]
     assert "WriterType" not in told[0]
 
 
-def test_more_rows_than_are_named_are_their_types(told: list[set[str]]) -> None:
+def test_saving_more_rows_than_are_tagged_invalidates_their_type(told: list[set[str]]) -> None:
     with transaction.atomic():
         for number in range(1_100):
             Club.objects.create(name=f"{number}")
     assert told == [{"[ClubType]", "ClubType", "ClubType:\0"}]
 
 
-def test_nothing_is_kept_of_a_transaction(told: list[set[str]]) -> None:
+def test_no_object_of_a_transaction_is_kept_after_it(told: list[set[str]]) -> None:
     from strawberry_response_cache.django._after_commit import _Transaction
 
     with transaction.atomic():
@@ -357,7 +357,7 @@ def schema_of_tenants(cache: ResponseCache) -> strawberry.Schema:
     return schema_over(cache, tenant=lambda context: context["tenant"])
 
 
-def test_an_instance_says_its_tenant(cache: ResponseCache) -> None:
+def test_a_function_names_the_tenant_of_each_saved_row(cache: ResponseCache) -> None:
     schema = schema_of_tenants(cache)
     invalidate_on_save(schema, Club, tenant=lambda club: club.name)
     query = "{ clubs { name } }"
@@ -450,7 +450,7 @@ async def test_a_save_is_invalidated_again_after_invalidate_again(
     assert told[0] == told[1] == told[2]
 
 
-def test_a_wrong_call_says_what_is_wrong(memory_cache: ResponseCache) -> None:
+def test_wrong_calls_of_invalidate_on_save_are_refused(memory_cache: ResponseCache) -> None:
     plain = schema_over(memory_cache)
     with pytest.raises(CacheConfigurationError, match="leave tenant out"):
         invalidate_on_save(plain, tenant=lambda _: "acme")

@@ -15,7 +15,7 @@ def test_a_model_its_proxies_and_its_subclasses_share_rows(ones: tuple[type, ...
 
 
 @pytest.mark.parametrize("other", [Author, Writer, Genre])
-def test_models_of_other_tables_share_none(other: type) -> None:
+def test_models_of_different_tables_share_no_rows(other: type) -> None:
     for model in (Book, Atlas, Volume):
         assert not share_rows(model, other)
         assert not share_rows(other, model)

@@ -142,7 +142,7 @@ def test_a_query_in_the_transaction_of_a_mutation_is_not_cached(
 
 
 @pytest.mark.parametrize("field", ["touched", "renamedBy"])
-def test_what_a_query_changed_is_not_stored_before_the_commit(
+def test_a_query_that_changes_rows_is_not_stored_before_the_commit(
     cache: ResponseCache, signals_of_its_own: None, field: str
 ) -> None:
     @strawberry.type
@@ -169,7 +169,7 @@ def test_what_a_query_changed_is_not_stored_before_the_commit(
     assert outcome(schema.execute_sync(query))["status"] == "miss"
 
 
-def test_what_a_query_invalidates_is_invalidated_again_after_the_commit(
+def test_an_invalidation_by_a_query_is_repeated_after_the_commit(
     cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -214,7 +214,7 @@ def test_a_batch_that_is_rolled_back_leaves_nothing_stored(
     assert first_title(schema) == ("Rocannon", "miss")
 
 
-def test_callbacks_that_a_test_captures_are_over(cache: ResponseCache) -> None:
+def test_queries_are_cached_after_a_test_ran_its_captured_callbacks(cache: ResponseCache) -> None:
     schema = schema_over(cache)
     with transaction.atomic():
         with TestCase.captureOnCommitCallbacks(execute=True):

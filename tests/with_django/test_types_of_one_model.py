@@ -100,7 +100,7 @@ def test_a_changed_row_is_read_anew_in_every_type_that_shows_it(
         assert_miss(recording.last)
 
 
-def test_an_object_of_another_type_is_found_by_its_key(schema: strawberry.Schema) -> None:
+def test_a_mutation_invalidates_only_its_object_in_another_type(schema: strawberry.Schema) -> None:
     first, second = "{ novel(pk: 1) { title } }", "{ novel(pk: 2) { title } }"
     with record(schema) as recording:
         for query in (first, second, CHANGES[1], first):
@@ -110,7 +110,7 @@ def test_an_object_of_another_type_is_found_by_its_key(schema: strawberry.Schema
         assert_hit(recording.last)
 
 
-def test_types_of_other_models_stay(schema: strawberry.Schema) -> None:
+def test_a_mutation_leaves_responses_of_other_models_cached(schema: strawberry.Schema) -> None:
     query = "{ authors { name } }"
     with record(schema) as recording:
         for each in (query, CHANGES[1], query):
