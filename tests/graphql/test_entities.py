@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import pytest
 import strawberry
 from strawberry.directive import DirectiveLocation, DirectiveValue
+from strawberry.extensions import SchemaExtension
 
 from strawberry_response_cache import (
     CacheScope,
@@ -201,6 +202,34 @@ async def test_a_null_is_resolved_again_after_a_mutation_that_returns_an_object_
     await shop.ask('mutation { changeProduct(upc: "b") { upc } }')
     await shop.ask(NAMED, products(MISSING, "a"))
     assert (shop.ran(f"? {MISSING}"), shop.ran("? a")) == (1, 0)
+
+
+async def test_a_trusted_extension_is_called_for_objects_that_are_resolved(
+    memory_cache: ResponseCache,
+) -> None:
+    resolved: list[str] = []
+
+    class Noting(SchemaExtension):
+        def resolve(self, next_: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+            resolved.append(info.field_name)
+            return next_(root, info, *args, **kwargs)
+
+    extension = ResponseCacheExtension(
+        memory_cache,
+        tenant=None,
+        vary={"locale": lambda context: context.locale},
+        trusted_extensions=[Noting],
+    )
+    schema = federated(Form(), extensions=[extension, Noting])
+    for expected in (["_entities", "upc"], []):
+        result: Any = await schema.execute(
+            QUERY % "... on Product { upc }",
+            {"of": products("a")},
+            context_value=Asking(World(), "alice", "en"),
+        )
+        assert result.data == {"_entities": [{"upc": "a"}]}
+        assert resolved == expected
+        resolved.clear()
 
 
 @pytest.mark.parametrize("way", WAYS)
