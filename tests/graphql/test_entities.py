@@ -210,9 +210,9 @@ async def test_a_trusted_extension_is_called_for_objects_that_are_resolved(
     resolved: list[str] = []
 
     class Noting(SchemaExtension):
-        def resolve(self, next_: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+        def resolve(self, _next: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
             resolved.append(info.field_name)
-            return next_(root, info, *args, **kwargs)
+            return _next(root, info, *args, **kwargs)
 
     extension = ResponseCacheExtension(
         memory_cache,
