@@ -72,7 +72,7 @@ class Query:
     ],
     ids=["root", "list"],
 )
-async def test_a_field_after_an_invalidation_of_the_same_request_is_fresh(
+async def test_a_field_resolved_after_an_invalidation_in_its_request_is_fresh(
     cache: ResponseCache, known: str, asked: str, way: str, end: Ends
 ) -> None:
     prices = [1]
@@ -94,7 +94,7 @@ async def test_a_field_after_an_invalidation_of_the_same_request_is_fresh(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_an_invalidation_of_something_else_leaves_what_was_prefetched(
+async def test_an_invalidation_of_another_tag_keeps_prefetched_entries(
     cache: ResponseCache, way: str
 ) -> None:
     prices = [1]
@@ -124,10 +124,10 @@ class Mutation:
 
 @pytest.mark.parametrize("ending", ["", "(fails: true)"])
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_query_of_the_batch_of_a_mutation_sees_what_it_changed(
+async def test_a_query_batched_with_a_mutation_sees_the_change(
     memory_cache: ResponseCache, form: str, ending: str
 ) -> None:
-    """It begins when the resolvers of the mutation have ended, and nothing is invalidated yet."""
+    """The query begins after the resolvers of the mutation, and before the invalidation."""
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Query, Mutation, extensions=[extension])
     context = {"prices": [1]}  # that of all operations of a batch

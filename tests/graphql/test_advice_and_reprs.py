@@ -56,7 +56,7 @@ def said(result: Any) -> Any:
     return result.data, [e.message for e in result.errors or ()]
 
 
-def test_a_truthy_value_of_enabled_is_context_failed_and_not_disabled(
+def test_enabled_that_returns_a_truthy_value_is_not_reported_as_disabled(
     memory_cache: ResponseCache,
 ) -> None:
     ours = ResponseCacheExtension(
@@ -97,7 +97,7 @@ class Paged:
     ("query", "wrong"),
     [("{ page { totalCount } }", "ThingPage"), ("{ someNumber }", "write someNumber:")],
 )
-def test_advice_names_what_stands_in_the_code(
+def test_advice_contains_no_name_that_is_missing_from_the_code(
     memory_cache: ResponseCache, query: str, wrong: str
 ) -> None:
     """There is no class ThingPage, and the attribute is some_number."""
@@ -107,10 +107,10 @@ def test_advice_names_what_stands_in_the_code(
     assert wrong not in result.extensions["responseCache"]["advice"]
 
 
-async def test_a_tenant_whose_own_task_was_cancelled_fails_no_request(
+async def test_a_cancelled_task_of_the_tenant_function_fails_no_request(
     memory_cache: ResponseCache,
 ) -> None:
-    """Its CancelledError is not the request's."""
+    """The CancelledError of that task does not cancel the request."""
 
     async def tenant(_: object) -> str:
         looked_up = asyncio.create_task(asyncio.sleep(60, "acme"))

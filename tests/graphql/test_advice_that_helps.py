@@ -100,7 +100,9 @@ CUSTOM: dict[type, Callable[[], Made]] = {
 
 
 @pytest.mark.parametrize("kind", CUSTOM)
-def test_a_class_that_the_advice_names_can_be_trusted(cache: ResponseCache, kind: type) -> None:
+def test_trusting_the_class_that_the_advice_names_makes_the_operation_cacheable(
+    cache: ResponseCache, kind: type
+) -> None:
     query, options, more, text = CUSTOM[kind]()
 
     def schema_of(**trusting: Any) -> strawberry.Schema:
@@ -137,7 +139,7 @@ def federated() -> tuple[strawberry.Schema, str]:
 
 
 @pytest.mark.parametrize("made", [exchanged, added, federated])
-def test_advice_for_code_without_a_class_is_a_query_of_its_own(
+def test_advice_for_custom_code_without_a_class_is_to_query_other_fields_separately(
     cache: ResponseCache, made: Callable[[], tuple[strawberry.Schema, str]]
 ) -> None:
     schema, field = made()
@@ -168,7 +170,7 @@ class Root:
         return Root()
 
 
-def test_a_field_of_the_query_type_below_another_is_selected_at_the_root(
+def test_advice_for_a_nested_field_of_the_query_type_is_to_select_it_at_the_root(
     cache: ResponseCache,
 ) -> None:
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
@@ -208,7 +210,7 @@ def parented(key: Any, identity: str) -> type:
 @pytest.mark.parametrize(
     ("key", "wrong"), [(None, "Write cache_control(key=...)"), ("id", "The key of Owner.total")]
 )
-def test_a_parent_without_an_id_is_told_apart_by_a_key_that_has_a_value(
+def test_a_parent_without_an_id_is_identified_by_a_key_that_has_a_value(
     cache: ResponseCache, key: str | None, wrong: str
 ) -> None:
     def ask(key: str | None) -> Any:
@@ -247,7 +249,7 @@ class Changes:
         return True
 
 
-def test_a_tag_names_the_fields_of_an_unpacked_input_as_its_resolver_does(
+def test_placeholders_name_the_arguments_into_which_an_extension_unpacks_an_input(
     cache: ResponseCache,
 ) -> None:
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
@@ -261,7 +263,9 @@ def test_a_tag_names_the_fields_of_an_unpacked_input_as_its_resolver_does(
     assert status(schema.execute_sync(text)) == "miss"
 
 
-def test_the_input_itself_is_a_mistake_that_names_its_fields(cache: ResponseCache) -> None:
+def test_a_placeholder_for_an_unpacked_input_is_a_mistake_that_lists_its_fields(
+    cache: ResponseCache,
+) -> None:
     @strawberry.type
     class Query:
         @cache_control(ttl=60, tags=["Motto:{args.input.name}"])

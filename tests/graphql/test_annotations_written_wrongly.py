@@ -59,7 +59,7 @@ def test_cache_control_without_parentheses_above_a_type_says_what_to_write(
 
 
 @pytest.mark.parametrize("directive", [cache_control, CacheControl])
-def test_a_directive_without_parentheses_is_a_mistake_of_the_schema(
+def test_check_refuses_a_directive_without_parentheses(
     memory_cache: ResponseCache, directive: Any
 ) -> None:
     @strawberry.type
@@ -85,7 +85,7 @@ def test_invalidates_without_parentheses_says_what_to_write() -> None:
 
 
 @pytest.mark.parametrize("decorate", [strawberry.type, strawberry.interface, dataclasses.dataclass])
-def test_cache_control_is_no_default(decorate: Any) -> None:
+def test_cache_control_as_the_default_of_an_attribute_is_refused(decorate: Any) -> None:
     class Account:
         name: str = bare(ttl=60)
 
@@ -97,7 +97,7 @@ def test_cache_control_is_no_default(decorate: Any) -> None:
         decorate(Account)
 
 
-def test_cache_control_is_no_default_where_the_annotation_names_nothing_yet() -> None:
+def test_cache_control_as_a_default_is_refused_although_the_annotation_cannot_be_resolved() -> None:
     class Account:
         owner: "Unknown" = bare(ttl=60)  # type: ignore[name-defined] # noqa: F821 - on purpose
 
@@ -106,7 +106,7 @@ def test_cache_control_is_no_default_where_the_annotation_names_nothing_yet() ->
 
 
 def test_a_hint_can_be_kept_as_an_attribute_of_a_class() -> None:
-    """As a place where an application keeps its hints."""
+    """The class only collects the hints of an application: it is no GraphQL type."""
 
     class Hints:
         short = cache_control(ttl=5)
@@ -151,7 +151,7 @@ def test_a_wrong_tag_is_named_by_its_position(name: str) -> None:
 @pytest.mark.parametrize(
     "tag", [f"{SECRET}{{", f"{SECRET}{{args}}", f"{SECRET}:{{other.name}}", f"{{{SECRET}}}"]
 )
-def test_a_wrong_placeholder_is_named_by_its_tag_and_position(tag: str) -> None:
+def test_a_wrong_placeholder_is_named_by_the_position_of_its_tag(tag: str) -> None:
     calls: list[tuple[Callable[[], object], str]] = [
         (lambda: cache_control(tags=["fine", tag]), r"\{args.name\} and \{parent.name\}"),
         (lambda: invalidates("fine", tag), r"\{args.name\}, \{result.name\} and \{result\}\."),
@@ -164,7 +164,7 @@ def test_a_wrong_placeholder_is_named_by_its_tag_and_position(tag: str) -> None:
         assert SECRET not in str(caught.value)
 
 
-def test_a_placeholder_for_an_unknown_argument_is_named_by_its_tag_and_position() -> None:
+def test_a_placeholder_for_an_unknown_argument_is_named_by_the_position_of_its_tag() -> None:
     with pytest.raises(
         CacheConfigurationError, match=r"^resolver: tags\[1\] names the argument 'other'"
     ) as caught:
@@ -172,7 +172,9 @@ def test_a_placeholder_for_an_unknown_argument_is_named_by_its_tag_and_position(
     assert SECRET not in str(caught.value)
 
 
-async def test_a_tag_of_a_request_is_in_no_error(memory_cache: ResponseCache) -> None:
+async def test_an_error_about_a_tag_from_a_resolver_does_not_contain_the_tag(
+    memory_cache: ResponseCache,
+) -> None:
     @strawberry.type
     class Query:
         @cache_control(ttl=60)

@@ -79,7 +79,7 @@ def local(new_cache: Callable[..., ResponseCache]) -> ResponseCache:
     return new_cache("memory://", local_bytes=1_000_000)
 
 
-def test_a_hit_in_local_memory_asks_for_no_executor(local: ResponseCache) -> None:
+def test_a_hit_in_local_memory_builds_no_executor(local: ResponseCache) -> None:
     asks = Asks(local)
     found = [asks.ask("execute_sync") for _ in range(3)]
     assert found == [("miss", HELLO, 1), ("hit", HELLO, 0), ("hit", HELLO, 0)]
@@ -87,7 +87,7 @@ def test_a_hit_in_local_memory_asks_for_no_executor(local: ResponseCache) -> Non
 
 
 @pytest.mark.parametrize("face", ["execute", "stream"])
-async def test_a_hit_in_the_memory_of_a_loop_asks_for_no_executor(
+async def test_a_hit_in_local_memory_in_an_event_loop_builds_no_executor(
     local: ResponseCache, monkeypatch: pytest.MonkeyPatch, face: str
 ) -> None:
     schema = Asks(local).schema
@@ -106,7 +106,7 @@ async def test_a_hit_in_the_memory_of_a_loop_asks_for_no_executor(
 
 
 @pytest.mark.parametrize("face", list(FACES))
-def test_an_operation_that_is_never_cached_is_counted_once(
+def test_a_request_that_is_never_cached_counts_as_one_bypass(
     new_cache: Callable[..., ResponseCache], face: str
 ) -> None:
     cache = new_cache("memory://")
@@ -126,7 +126,9 @@ def answers(asks: Asks, **more: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("hook", ["on_execute", "resolve"])
-def test_a_hook_that_acts_in_between_is_called_before(local: ResponseCache, hook: str) -> None:
+def test_an_executor_is_built_for_each_hit_where_another_extension_has_execution_hooks(
+    local: ResponseCache, hook: str
+) -> None:
     called: list[str] = []
 
     def on_execute(_: object) -> Iterator[None]:
@@ -154,7 +156,7 @@ def test_a_hook_that_acts_in_between_is_called_before(local: ResponseCache, hook
     ],
 )
 @pytest.mark.parametrize("where", ["class", "object"])
-def test_code_of_a_schema_of_the_users_own_is_called(
+def test_a_method_that_a_custom_schema_overrides_is_called_on_each_request(
     local: ResponseCache, name: str, where: str
 ) -> None:
     original, called = getattr(strawberry.Schema, name), []
@@ -172,17 +174,17 @@ def test_code_of_a_schema_of_the_users_own_is_called(
     assert called == [name] * 3
 
 
-def test_an_executor_of_the_users_own_is_asked_for(local: ResponseCache) -> None:
+def test_a_custom_executor_is_built_on_each_request(local: ResponseCache) -> None:
     class Own(StrawberryGraphQLCoreExecutionContext):
         pass
 
     assert answers(Asks(local, executor=Own, trusted_extensions=[Own])) == [1, 1, 1]
 
 
-def test_an_executor_that_takes_the_place_of_the_known_one_is_asked_for(
+def test_an_executor_class_that_replaces_the_known_one_is_built(
     local: ResponseCache,
 ) -> None:
-    """What came before came for another executor."""
+    """The hits before were answered for another executor class."""
     asks = Asks(local)
     for _ in range(2):
         asks.ask("execute_sync")
@@ -218,8 +220,10 @@ def test_a_result_that_another_extension_has_set_is_kept(local: ResponseCache) -
     assert asks.schema.execute_sync("{ hello }").data == {"hello": "set"}
 
 
-def test_extensions_of_a_request_count_as_they_were_sent(local: ResponseCache) -> None:
-    """An executor gets what was sent, also if a hook replaces what the context says of it."""
+def test_request_extensions_count_as_sent_although_a_hook_replaces_them(
+    local: ResponseCache,
+) -> None:
+    """An executor gets what was sent, also if a hook replaces it in the execution context."""
 
     class Hides(SchemaExtension):
         def on_validate(self) -> Iterator[None]:
@@ -232,7 +236,7 @@ def test_extensions_of_a_request_count_as_they_were_sent(local: ResponseCache) -
     assert asks.ask("execute_sync", operation_extensions={"a": 1}) == ("bypass", HELLO, 1)
 
 
-def test_each_hit_has_a_result_of_its_own(local: ResponseCache) -> None:
+def test_changing_the_result_of_a_hit_does_not_change_later_hits(local: ResponseCache) -> None:
     asks = Asks(local)
     for _ in range(3):
         found = asks.ask("execute_sync")[1]
@@ -240,7 +244,9 @@ def test_each_hit_has_a_result_of_its_own(local: ResponseCache) -> None:
         found["hello"] = "changed"
 
 
-def test_functions_of_the_context_are_called_once(local: ResponseCache) -> None:
+def test_a_vary_function_is_called_twice_on_a_miss_before_the_resolvers_and_before_storing(
+    local: ResponseCache,
+) -> None:
     called: list[str] = []
 
     def locale(_: object) -> str:

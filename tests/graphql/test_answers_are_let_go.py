@@ -90,7 +90,7 @@ def _without_collector() -> Iterator[None]:
         ),
     ],
 )
-async def test_an_answer_is_let_go_with_its_request(
+async def test_the_memory_of_an_answer_is_freed_when_its_request_ends(
     new_cache: Callable[..., ResponseCache], url: str, face: str, what: str
 ) -> None:
     cache = new_cache(url, max_entry_bytes=LARGE * 3 // 2, confirmed_bytes=0, compress_above=10**9)

@@ -364,7 +364,7 @@ def play(store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 def test_every_answer_is_the_one_of_the_schema_without_a_cache(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 ) -> None:
-    """Whoever asks, in whatever order, through whichever face, and whatever has changed."""
+    """Whoever asks, in whatever order, by whichever method of the schema, and whatever has changed."""
     play(store, loop, example)
 
 
@@ -380,10 +380,10 @@ def test_no_answer_is_older_than_the_last_change(
 @settings(max_examples=MANY)
 @given(example=climbed_towers())
 @hypothesis.example(example=changed_above())
-def test_every_entry_inherits_from_all_that_is_above_it(
+def test_entries_of_nested_objects_inherit_from_every_field_above(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 ) -> None:
-    """The same, of objects on top of each other with entries of their own."""
+    """Nested objects with entries of their own are answered as by the schema without a cache."""
     play(store, loop, example)
 
 
@@ -419,10 +419,10 @@ DEPLOYS = st.sampled_from(sorted(DEPLOYED))
 
 @settings(max_examples=EXAMPLES)
 @given(example=examples(), deploy=DEPLOYS)
-def test_a_deploy_shares_no_entry_that_it_must_not(
+def test_a_deploy_with_changed_hints_is_served_no_wrong_entry_of_the_release_before(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example, deploy: str
 ) -> None:
-    """A process with changed hints or defaults finds what one without that change has stored."""
+    """A process with changed hints or defaults shares the store of one without the change."""
     clear(store)
     before = Server(example, store, loop)
     ask_everything(before, example, example.rounds[0])

@@ -174,10 +174,10 @@ async def test_equal_arguments_share_the_entry_of_a_field(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_field_with_an_argument_that_execution_refuses_has_its_error(
+async def test_a_field_with_an_invalid_argument_fails_while_the_other_fields_are_cached(
     memory_cache: ResponseCache, way: str
 ) -> None:
-    """A variable that may be null is valid for an argument with a default; its null fails the field alone."""
+    """A variable that may be null is valid for an argument with a default; its null fails only that field."""
     schema = BothWays(Query, memory_cache)
     query = "query ($v: Int = 1) { fresh refused: doubled(number: $v) doubled }"
     for expected in ("miss", "hit"):
@@ -220,7 +220,7 @@ PARSED: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", PARSED)
-async def test_an_argument_that_is_parsed_to_no_json_counts_as_it_was_sent(
+async def test_an_argument_whose_parsed_value_is_not_json_is_keyed_by_what_was_sent(
     memory_cache: ResponseCache, kind: str, way: str
 ) -> None:
     numbers: list[int] = []

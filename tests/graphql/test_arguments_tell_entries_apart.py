@@ -288,7 +288,7 @@ def ask(schema: strawberry.Schema, written: Written, shape: str, form: str) -> E
 def test_arguments_that_resolvers_see_differently_have_entries_of_their_own(
     memory_cache: ResponseCache, alike: str, shape: str, form: str
 ) -> None:
-    """Each is asked when all that are before it are stored: it gets what a schema without a cache answers."""
+    """Each request gets the answer of a schema without a cache, although the requests before it are stored."""
     schema = schema_of(memory_cache)
     asked = [(written, ask(plain(), written, shape, form).data) for written in ALIKE[alike]]
     for written, expected in [*asked, *reversed(asked)]:
@@ -307,7 +307,7 @@ def test_arguments_that_resolvers_see_differently_have_entries_of_their_own(
         [("$x: Float = 2.5", "number: $x", {}), ("$x: Float = 2.5", "number: $x", {"x": 2.5})],
     ],
 )
-def test_a_default_left_out_is_the_default_sent_where_that_is_the_same_value(
+def test_a_variable_left_out_hits_the_entry_of_its_default_except_operations_with_a_custom_scalar(
     memory_cache: ResponseCache, same: list[Written], form: str
 ) -> None:
     schema = schema_of(memory_cache)
@@ -320,7 +320,7 @@ def test_a_default_left_out_is_the_default_sent_where_that_is_the_same_value(
     assert found["status"] == expected
 
 
-def test_the_same_argument_written_in_two_ways_is_one_entry_of_a_field(
+def test_an_argument_as_a_literal_and_as_a_variable_shares_one_entry_of_a_field(
     memory_cache: ResponseCache,
 ) -> None:
     schema = schema_of(memory_cache)

@@ -251,7 +251,7 @@ KINDS = [
 
 @pytest.mark.parametrize("fresh", ["", "fresh"])
 @pytest.mark.parametrize(("declared", "take", "count", "value"), KINDS)
-async def test_a_field_is_not_stored_under_what_was_sent_after_another_changed_it(
+async def test_a_field_is_not_stored_under_the_sent_arguments_after_another_field_changed_them(
     make: Make, declared: str, take: str, count: str, value: Any, fresh: str
 ) -> None:
     schema = make()
@@ -268,7 +268,7 @@ async def test_a_field_is_not_stored_under_what_was_sent_after_another_changed_i
 
 
 @pytest.mark.parametrize("binding", BINDINGS)
-async def test_a_field_is_not_stored_under_what_was_sent_after_a_variable_was_bound_anew(
+async def test_a_field_is_not_stored_under_the_sent_variables_after_a_resolver_rebound_one(
     make: Make, binding: str
 ) -> None:
     schema = make()
@@ -286,7 +286,7 @@ async def test_a_field_is_not_stored_under_what_was_sent_after_a_variable_was_bo
             assert await schema.ask(query, variables) == expected
 
 
-async def test_what_does_not_use_the_variable_is_stored_all_the_same(make: Make) -> None:
+async def test_a_field_that_does_not_use_the_changed_variable_is_stored(make: Make) -> None:
     schema = make()
     query = "query ($w: JSON) { take(where: $w) plain fresh }"
     await schema.ask(query, {"w": X})
@@ -297,14 +297,16 @@ async def test_what_does_not_use_the_variable_is_stored_all_the_same(make: Make)
     assert fields["Query.take"]["reason"] == "variables"
 
 
-async def test_the_outcome_of_an_operation_names_the_reason(make: Make) -> None:
+async def test_the_reason_of_an_operation_whose_variable_a_resolver_changed_is_variables(
+    make: Make,
+) -> None:
     schema = make()
     for _ in range(2):
         await schema.ask("query ($w: JSON) { take(where: $w) }", {"w": X})
         assert outcome(schema.last)["reason"] == "variables"
 
 
-async def test_what_a_resolver_leaves_alone_is_stored(make: Make) -> None:
+async def test_an_operation_whose_variables_no_resolver_changes_is_stored(make: Make) -> None:
     schema = make()
     query = "query ($w: JSON, $b: Box) { take(where: $w) countOf(box: $b) }"
     for expected in ("miss", "hit"):
@@ -312,7 +314,9 @@ async def test_what_a_resolver_leaves_alone_is_stored(make: Make) -> None:
         assert outcome(schema.last)["status"] == expected
 
 
-async def test_fields_below_are_not_stored_after_a_change(make: Make) -> None:
+async def test_nested_fields_are_not_stored_under_a_variable_that_a_root_field_changed(
+    make: Make,
+) -> None:
     schema = make()
     both = "query ($w: JSON) { take(where: $w) items { shown(where: $w) } fresh }"
     alone = "query ($w: JSON) { items { id shown(where: $w) } fresh }"
@@ -324,10 +328,10 @@ async def test_fields_below_are_not_stored_after_a_change(make: Make) -> None:
     assert await schema.ask(alone, {"w": X}) == await schema.ask_plain(alone, {"w": X})
 
 
-async def test_a_field_after_a_change_is_not_answered_from_the_entry_of_what_was_sent(
+async def test_a_field_is_not_answered_from_the_entry_of_the_sent_variable_after_a_change(
     make: Make, way: str
 ) -> None:
-    """Where fields run one after the other; in an event loop they are looked up before any runs."""
+    """Without an event loop, fields run one after the other; in one, all are looked up before any runs."""
     if way == "execute":
         pytest.skip("the lookup comes before the change")
     schema = make()
@@ -380,7 +384,9 @@ def with_defaults() -> type:
     return Made
 
 
-async def test_an_answer_with_defaults_that_resolvers_leave_alone_is_stored(make: Make) -> None:
+async def test_an_operation_whose_argument_defaults_no_resolver_changes_is_stored(
+    make: Make,
+) -> None:
     schema = make(with_defaults())
     for expected in ("miss", "hit"):
         await schema.ask("{ listed paged }")
@@ -390,7 +396,7 @@ async def test_an_answer_with_defaults_that_resolvers_leave_alone_is_stored(make
 @pytest.mark.combined
 @pytest.mark.parametrize("fresh", ["", "fresh"])
 @pytest.mark.parametrize("name", ["listed", "paged"])
-async def test_a_default_that_a_resolver_changes_is_not_stored_under_the_key_of_what_it_was(
+async def test_an_answer_from_a_changed_default_is_not_stored_under_the_key_of_the_original(
     make: Make, name: str, fresh: str
 ) -> None:
     schema = make(with_defaults())
@@ -406,10 +412,10 @@ async def test_a_default_that_a_resolver_changes_is_not_stored_under_the_key_of_
         assert outcome(schema.last)["reason"] == "variables"
 
 
-async def test_a_default_of_an_input_that_one_field_changed_is_in_no_key_of_another(
+async def test_no_field_is_stored_under_an_input_default_that_another_field_changed(
     make: Make,
 ) -> None:
-    """Keys of both fields hold the value that the default had at first."""
+    """The keys of both fields are made from the original value of the default."""
 
     @strawberry.input
     class Chapter:
@@ -443,7 +449,7 @@ async def test_a_default_of_an_input_that_one_field_changed_is_in_no_key_of_anot
             assert outcome(schema.last)["reason"] == "variables"
 
 
-async def test_a_default_that_another_request_changes_meanwhile_reaches_no_other_process(
+async def test_an_answer_whose_default_a_concurrent_request_changed_reaches_no_other_process(
     memory_cache: ResponseCache, way: str
 ) -> None:
     if way == "execute_sync":
@@ -487,7 +493,7 @@ async def test_a_default_that_another_request_changes_meanwhile_reaches_no_other
     assert result.data == {"waits": {"shown": "['a', 'b', 'c']"}}
 
 
-async def test_what_takes_long_to_compare_is_not_stored_and_not_compared_for_ever(
+async def test_a_field_with_a_variable_too_large_to_compare_is_answered_and_never_a_hit(
     make: Make,
 ) -> None:
     schema = make()

@@ -441,7 +441,7 @@ async def executed(schema: strawberry.Schema, face: str, query: str, context: An
         (lambda context: context.user, "context_failed"),
     ],
 )
-async def test_without_a_context_private_data_is_not_cached_and_public_data_unless_session_fails(
+async def test_without_a_context_private_data_is_never_cached_and_public_data_unless_session_fails(
     memory_cache: ResponseCache, session: Any, why: str, face: str
 ) -> None:
     schema = anyones(memory_cache, session=session)
@@ -452,7 +452,7 @@ async def test_without_a_context_private_data_is_not_cached_and_public_data_unle
 
 
 @pytest.mark.parametrize("face", FACES)
-async def test_without_a_context_there_is_no_tenant_and_nothing_is_cached(
+async def test_nothing_is_cached_without_a_context_if_the_tenant_function_needs_one(
     memory_cache: ResponseCache, face: str
 ) -> None:
     schema = anyones(memory_cache, tenant=lambda context: context["tenant"])
@@ -463,7 +463,7 @@ async def test_without_a_context_there_is_no_tenant_and_nothing_is_cached(
 
 
 @pytest.mark.parametrize("face", FACES)
-async def test_varied_values_that_cannot_be_hashed_are_kept_apart(
+async def test_unhashable_varied_values_have_entries_of_their_own(
     memory_cache: ResponseCache, face: str
 ) -> None:
     schema = anyones(memory_cache)

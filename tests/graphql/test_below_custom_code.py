@@ -102,7 +102,7 @@ BELOW = [
 
 @pytest.mark.parametrize("query", BELOW)
 @pytest.mark.parametrize("way", WAYS)
-async def test_each_requester_gets_what_custom_code_above_made_of_the_object(
+async def test_each_requester_gets_the_object_as_custom_code_above_changed_it(
     memory_cache: ResponseCache, query: str, way: str
 ) -> None:
     both = BothWays(Query, memory_cache)
@@ -117,7 +117,7 @@ async def test_each_requester_gets_what_custom_code_above_made_of_the_object(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_field_whose_hint_says_for_whom_it_holds_has_an_entry(
+async def test_a_field_with_a_scope_in_its_hint_has_an_entry_below_custom_code(
     memory_cache: ResponseCache, way: str
 ) -> None:
     both, query = BothWays(Query, memory_cache), "{ items { price weight note } }"
@@ -134,7 +134,7 @@ async def test_a_field_whose_hint_says_for_whom_it_holds_has_an_entry(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_what_stands_elsewhere_or_below_trusted_code_has_entries(
+async def test_fields_without_custom_code_above_or_below_trusted_code_have_entries(
     memory_cache: ResponseCache, way: str
 ) -> None:
     elsewhere = BothWays(Query, memory_cache)

@@ -108,7 +108,7 @@ WAYS = [
 def test_a_directive_below_an_object_that_is_never_stored_makes_the_operation_uncacheable(
     memory_cache: ResponseCache, way: str
 ) -> None:
-    """Its value would be that of the same field in an operation without it."""
+    """Otherwise its entry would be that of the same field without the directive."""
     schema = schema_over(memory_cache)
     fragment = "fragment F on Warned { item @doubled { price } }" if "...F" in way else ""
     text = f"{{ fresh answer {{ {way} }} }} {fragment}"

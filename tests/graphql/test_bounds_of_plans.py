@@ -39,7 +39,7 @@ class KeepsEveryDocument(SchemaExtension):
         yield
 
 
-async def test_plans_of_documents_that_somebody_keeps_are_bounded_in_bytes(
+async def test_plans_of_documents_that_an_extension_keeps_alive_are_bounded_in_bytes(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     before = len(kept(PLAN))
@@ -79,7 +79,7 @@ def planned(plans: Plans, document: DocumentNode) -> list[Plan]:
     return [plans.plan(document, each, {}) for each in operations]
 
 
-def test_a_freed_document_has_no_plans_and_another_one_has_its_own(
+def test_plans_are_kept_per_document_and_dropped_when_it_is_freed(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     plans = plans_of(make_ledger())
@@ -123,7 +123,7 @@ def test_a_document_at_the_address_of_a_freed_one_has_plans_of_its_own(
         pytest.skip("no address was used twice")
 
 
-def test_a_document_that_is_freed_after_its_plans_went_for_lack_of_room_disturbs_no_other(
+def test_freeing_documents_whose_plans_were_evicted_keeps_the_plans_of_others(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     plans = Plans(plans_of(make_ledger()).setting, max_bytes=40_000)

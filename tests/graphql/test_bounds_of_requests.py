@@ -139,7 +139,7 @@ def test_each_type_is_described_once_for_keys(things: strawberry.Schema) -> None
 
 
 @mostly_async
-async def test_own_fields_of_a_selection_that_is_too_large_are_executed_in_place(
+async def test_fields_of_a_too_large_selection_are_not_looked_up_by_themselves(
     things: strawberry.Schema, face: str
 ) -> None:
     query = f"{{ fresh thing {{ {selecting(300)} }} }}"
@@ -148,7 +148,7 @@ async def test_own_fields_of_a_selection_that_is_too_large_are_executed_in_place
 
 
 @pytest.mark.exhaustive
-async def test_fields_that_share_a_large_fragment_are_looked_at_together_up_to_the_bound(
+async def test_the_bound_of_a_selection_counts_all_fields_that_spread_a_large_fragment(
     things: strawberry.Schema,
 ) -> None:
     fields = " ".join(f"b{number}: thing {{ ...F }}" for number in range(10))
@@ -158,7 +158,7 @@ async def test_fields_that_share_a_large_fragment_are_looked_at_together_up_to_t
     assert "selection_too_large" in reasons
 
 
-async def test_a_mutation_that_is_cut_off_invalidates_what_was_not_looked_at(
+async def test_a_cancelled_mutation_whose_selection_is_too_large_still_invalidates(
     things: strawberry.Schema,
 ) -> None:
     query = "{ thing { id } }"
@@ -229,7 +229,7 @@ async def deepest(schema: strawberry.Schema, face: str, name: str) -> int:
         ("async", "later"),
     ],
 )
-async def test_a_query_is_answered_as_deeply_nested_as_without_the_cache(
+async def test_a_query_may_be_as_deeply_nested_as_without_the_cache(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture, face: str, name: str
 ) -> None:
     caplog.set_level(logging.CRITICAL, "strawberry.execution")
@@ -276,7 +276,9 @@ def test_a_query_that_is_nested_very_deeply_says_why_it_is_not_cached(
     assert told(schema.execute_sync(nested("child", 100)))["reason"] == "selection_too_large"
 
 
-def test_fragments_count_for_the_depth(memory_cache: ResponseCache) -> None:
+def test_nesting_within_fragments_counts_for_the_bound_of_depth(
+    memory_cache: ResponseCache,
+) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Tree, extensions=[extension])
     parts = [
@@ -359,7 +361,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @mostly_async
-async def test_a_level_is_looked_up_in_batches_that_others_come_between(
+async def test_the_fields_of_a_list_are_looked_up_in_batches_of_bounded_size(
     valkey_cache: ResponseCache, batches: list[int], face: str
 ) -> None:
     extension = ResponseCacheExtension(valkey_cache, tenant=None, debug=True)
@@ -374,7 +376,7 @@ async def test_a_level_is_looked_up_in_batches_that_others_come_between(
 
 
 @both
-async def test_many_values_are_looked_up_in_batches_that_others_come_between(
+async def test_remember_many_looks_values_up_in_batches_of_bounded_size(
     valkey_cache: ResponseCache, batches: list[int], face: str
 ) -> None:
     keys = [[f"key {number}"] for number in range(600)]
@@ -426,7 +428,7 @@ class Loading:
 
 @pytest.mark.parametrize("fields", ["cached plain", "plain cached"])
 @pytest.mark.parametrize("name", ["items", "later"])
-async def test_loaders_of_one_level_are_asked_once_each(
+async def test_each_dataloader_of_a_list_loads_at_most_one_batch(
     cache: ResponseCache, name: str, fields: str
 ) -> None:
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)

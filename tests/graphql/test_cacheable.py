@@ -125,7 +125,7 @@ async def test_cacheable_can_veto_a_result_that_turns_private(cache: ResponseCac
         (lambda *_: _later(), "coroutine"),
     ],
 )
-async def test_a_veto_that_fails_stores_nothing_and_names_its_place(
+async def test_a_cacheable_function_that_fails_stores_nothing_and_is_named_in_the_log(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture, answer: Any, kind: str
 ) -> None:
     def cacheable(result: ExecutionResult, context: Any) -> Any:
@@ -161,7 +161,7 @@ async def test_cacheable_is_not_called_for_fields_with_entries_of_their_own_nor_
     assert asked.results == []
 
 
-def test_cacheable_is_called_without_an_event_loop(cache: ResponseCache) -> None:
+def test_execute_sync_calls_cacheable(cache: ResponseCache) -> None:
     schema = schema_of(cache, lambda *_: False)
     said = outcome(schema.execute_sync("{ private }", context_value=context_of("alice")))
     assert said["reason"] == "vetoed"

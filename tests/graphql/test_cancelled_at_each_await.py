@@ -274,7 +274,7 @@ async def _play(
 @pytest.mark.parametrize("beside", [0, 1, -1])
 @pytest.mark.parametrize("is_stored", [False, True])
 @pytest.mark.parametrize("query", [*EACH, *CHANGES, "subscription"])
-async def test_a_request_that_is_cancelled_anywhere_disturbs_nobody(
+async def test_a_request_cancelled_at_any_await_leaves_no_lease_and_fails_no_other_request(
     new_cache: Callable[..., ResponseCache],
     raw_of: Callable[..., Any],
     url: str,
@@ -285,7 +285,7 @@ async def test_a_request_that_is_cancelled_anywhere_disturbs_nobody(
     *,
     is_stored: bool,
 ) -> None:
-    """One whose answer others wait for, one who waits for theirs, and one alone."""
+    """A request whose answer others wait for, one that waits for another's, and one without others."""
     if beside and query not in EACH:
         pytest.skip("nobody shares it")
     complaints: list[dict[str, Any]] = []

@@ -118,7 +118,7 @@ def _schema(cache: ResponseCache, options: dict[str, Any]) -> strawberry.Schema:
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit])
 @pytest.mark.parametrize("in_loop", [True, False])
 @pytest.mark.parametrize("what", CASES)
-def test_an_error_of_a_configured_function_fails_no_request(
+def test_a_cancelled_error_or_generator_exit_of_a_configured_function_fails_no_request(
     what: str,
     in_loop: bool,
     error: type[BaseException],
@@ -143,7 +143,7 @@ def test_an_error_of_a_configured_function_fails_no_request(
 
 
 @pytest.mark.parametrize("name", ["tenant", "vary", "enabled", "debug"])
-async def test_a_future_that_was_cancelled_cancels_no_request(
+async def test_a_cancelled_future_from_a_configured_function_cancels_no_request(
     name: str, new_cache: Callable[..., ResponseCache]
 ) -> None:
     schema = _schema(
@@ -154,7 +154,7 @@ async def test_a_future_that_was_cancelled_cancels_no_request(
     assert (result.data, result.errors) == ({"hello": 1}, None)
 
 
-async def test_a_request_that_is_cancelled_while_a_function_is_asked_ends(
+async def test_a_request_cancelled_while_it_awaits_the_tenant_function_is_cancelled(
     new_cache: Callable[..., ResponseCache],
 ) -> None:
     asked = asyncio.Event()
@@ -173,7 +173,7 @@ async def test_a_request_that_is_cancelled_while_a_function_is_asked_ends(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_goes_through(
+def test_a_keyboard_interrupt_or_system_exit_of_a_configured_function_is_raised(
     error: type[BaseException], new_cache: Callable[..., ResponseCache]
 ) -> None:
     def raises(_: object) -> str:
@@ -187,7 +187,7 @@ def test_an_interrupt_goes_through(
 @pytest.mark.faults
 @pytest.mark.parametrize("in_loop", [True, False])
 @pytest.mark.parametrize("query", [READ, CHANGE])
-def test_a_cancelled_error_of_this_package_is_a_fault(
+def test_a_cancelled_error_raised_by_this_package_fails_no_request(
     query: str,
     in_loop: bool,
     new_cache: Callable[..., ResponseCache],

@@ -204,13 +204,13 @@ ALIKE: list[tuple[Any, Any]] = [
 ]
 
 
-def test_what_is_not_read_is_described_alike() -> None:
+def test_values_that_differ_only_in_what_is_not_read_have_equal_descriptions() -> None:
     """State that may differ between processes, the order of sets and dictionaries, and what is too large."""
     for at, (first, second) in enumerate(ALIKE):
         assert describe(first) == describe(second), at
 
 
-def test_what_refers_to_itself_is_described() -> None:
+def test_a_value_that_refers_to_itself_can_be_described() -> None:
     around: list[Any] = [1]
     around.append(around)
     other_around: list[Any] = [2]
@@ -223,7 +223,7 @@ def test_what_refers_to_itself_is_described() -> None:
         del vars(one)["__wrapped__"]
 
 
-def test_a_value_that_is_referred_to_twice_is_described_once() -> None:
+def test_a_value_that_is_referred_to_twice_counts_once_towards_the_bound() -> None:
     shared = taking(600)
     assert describe([shared, shared, 1]) != describe([shared, shared, 2])
     assert describe([shared, shared]) != describe([shared, taking(300)])
@@ -233,6 +233,6 @@ def test_a_description_is_short() -> None:
     assert max(len(describe(each)) for each in [*COLLECTIONS, *FUNCTIONS]) <= 200
 
 
-def test_a_large_value_is_named_by_its_class() -> None:
+def test_a_large_value_is_described_by_its_class_only() -> None:
     assert describe(taking(1_000)) == "builtins:list()"
     assert describe(Rows(taking(1_000))) == f"{__name__}:Rows()"

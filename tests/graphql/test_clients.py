@@ -90,7 +90,7 @@ async def test_ignored_request_extensions_are_in_no_key(
     )
 
 
-async def test_request_extensions_that_are_no_object_are_in_no_key(ledger: Ledger) -> None:
+async def test_a_request_whose_extensions_are_no_object_is_not_cached(ledger: Ledger) -> None:
     sent: Any = ["persistedQuery"]
     assert reason(await ledger.ask(QUERY, operation_extensions=sent)) == "request_extensions"
 
@@ -104,7 +104,7 @@ async def test_varied_request_extensions_are_in_the_key(make_ledger: Callable[..
     assert again == ["hit"] * len(sent)
 
 
-async def test_varied_request_extensions_are_apart_from_varied_values(
+async def test_a_varied_request_extension_and_a_varied_value_of_one_name_are_told_apart(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     ledger = make_ledger(
@@ -142,7 +142,7 @@ class Query:
 async def test_a_request_without_extensions_is_not_answered_as_one_that_sent_some(
     cache: ResponseCache,
 ) -> None:
-    """Whatever is remembered of the same request that came before."""
+    """Although the request was remembered with extensions before."""
     extension = ResponseCacheExtension(cache, tenant=None, vary_request_extensions=["flags"])
     schema = strawberry.Schema(Query, extensions=[extension])
     sent: list[Any] = [{"flags": "a"}, None, {"flags": "b"}]
@@ -173,7 +173,7 @@ async def test_a_varied_request_extension_that_is_not_json_is_not_cached(
     assert "JSON" in said["advice"]
 
 
-async def test_the_log_says_once_that_request_extensions_are_not_known(
+async def test_unknown_request_extensions_are_logged_once_without_their_names(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("trace", "s3cret"):
@@ -182,14 +182,18 @@ async def test_the_log_says_once_that_request_extensions_are_not_known(
     assert "trace" not in said
 
 
-async def test_the_advice_names_the_extension_and_both_arguments(ledger: Ledger) -> None:
+async def test_advice_for_an_unknown_request_extension_names_it_and_both_settings(
+    ledger: Ledger,
+) -> None:
     said = outcome(await ledger.ask(QUERY, operation_extensions={"trace": 1}))
     assert 'ignore_request_extensions=("trace",)' in said["advice"]
     assert 'vary_request_extensions=("trace",)' in said["advice"]
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\nb", "x" * 65, "", "ä"])
-async def test_a_name_of_any_form_is_not_repeated(ledger: Ledger, name: str) -> None:
+async def test_advice_does_not_repeat_an_unusual_name_of_a_request_extension(
+    ledger: Ledger, name: str
+) -> None:
     said = outcome(await ledger.ask(QUERY, operation_extensions={name: 1}))
     assert said["reason"] == "request_extensions"
     assert "ignore_request_extensions" in said["advice"]

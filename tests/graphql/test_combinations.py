@@ -118,7 +118,7 @@ class Shop:
 async def test_answers_are_kept_apart_by_session_and_by_every_varied_value(
     cache: ResponseCache, way: str, form: str, query: str
 ) -> None:
-    """Values may be exchanged between names: what is `a` of one may be `b` of the other."""
+    """Session, locale and currency each take the values `a` and `b`."""
     shop = BothWays(Shop, cache)
     requesters: list[dict[str, Any]] = [
         {"user": user, "locale": locale, "currency": currency}
@@ -477,10 +477,10 @@ class Neighbours:
     ],
     ids=["private", "ttl", "skip"],
 )
-async def test_a_restriction_after_a_field_that_was_stored_by_itself_counts(
+async def test_a_restriction_counts_although_a_field_of_the_operation_is_already_stored(
     cache: ResponseCache, raw: Any, way: str, query: str, restriction: Say, expected: dict[str, Any]
 ) -> None:
-    """The operation lives for a minute, and `lasting` for longer: it is stored beside it, before."""
+    """`lasting` has a longer ttl than the operation, so it has an entry of its own, which is stored first."""
     schema = BothWays(Neighbours, cache)
     text = query.replace("RESTRICTED", "restricted" if way == "execute_sync" else "restrictedLater")
     context: dict[str, Any] = {"say": restriction, "is_stored": lambda: raw.keys("*:e:*")}

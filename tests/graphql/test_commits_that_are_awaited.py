@@ -67,7 +67,9 @@ async def test_a_thread_that_commits_waits_for_the_invalidation_without_awaiting
     await ended
 
 
-async def test_a_sync_mutation_hands_over_what_can_be_awaited(cache: ResponseCache) -> None:
+async def test_on_commit_of_a_sync_mutation_gets_a_function_that_can_be_awaited(
+    cache: ResponseCache,
+) -> None:
     shop = Shop(cache)
     assert await shop.read() == 1
 
@@ -99,7 +101,7 @@ async def test_a_waiter_that_is_cancelled_does_not_stop_the_invalidation(
     assert await shop.read() == 2
 
 
-def test_a_hook_may_return_what_the_function_returned(
+def test_on_commit_may_return_the_result_of_the_invalidation(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = ResponseCacheExtension(cache, tenant=None, on_commit=lambda invalidate: invalidate())

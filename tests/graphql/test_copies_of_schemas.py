@@ -75,7 +75,9 @@ def shop(cache: ResponseCache) -> strawberry.Schema:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_copy_runs_its_own_extensions(memory_cache: ResponseCache, way: str) -> None:
+async def test_a_copy_of_a_schema_runs_its_own_extensions(
+    memory_cache: ResponseCache, way: str
+) -> None:
     schema = shop(memory_cache)
     for _ in range(2):
         assert (await ask(schema, way, READ, {"stock": 5})).errors is None
@@ -87,7 +89,7 @@ async def test_a_copy_runs_its_own_extensions(memory_cache: ResponseCache, way: 
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_copy_has_the_configuration_of_its_own_extension(
+async def test_a_copy_of_a_schema_has_the_configuration_of_its_own_extension(
     new_cache: Callable[..., ResponseCache], way: str
 ) -> None:
     schema = shop(new_cache("memory://"))
@@ -103,7 +105,7 @@ async def test_a_copy_has_the_configuration_of_its_own_extension(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_mutation_of_a_copy_is_settled_at_its_own_end(
+async def test_a_mutation_of_a_copy_of_a_schema_invalidates(
     memory_cache: ResponseCache, way: str
 ) -> None:
     schema = shop(memory_cache)
@@ -116,7 +118,7 @@ async def test_a_mutation_of_a_copy_is_settled_at_its_own_end(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_copy_of_a_custom_class_calls_its_methods(
+async def test_a_copy_of_a_custom_schema_calls_its_overridden_methods(
     memory_cache: ResponseCache, way: str
 ) -> None:
     made: list[object] = []

@@ -77,7 +77,7 @@ class Query:
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("rules", [AddValidationRules, StaffOnlyExtension])
-async def test_a_rule_that_reads_the_request_runs_for_each_request(
+async def test_a_validation_rule_that_reads_the_request_runs_for_each_request(
     memory_cache: ResponseCache, face: str, enabled: bool, before: bool, rules: Any
 ) -> None:
     adding = (lambda: AddValidationRules([StaffOnly])) if rules is AddValidationRules else rules
@@ -106,7 +106,7 @@ def test_the_callback_of_the_depth_limiter_is_called_for_each_request(
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_introspection_stays_refused_and_graphql_cores_rules_are_asked_once(
+def test_introspection_stays_refused_and_graphql_cores_rules_run_once_per_document(
     memory_cache: ResponseCache, before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[int] = []
@@ -169,7 +169,7 @@ async def test_a_query_rewritten_by_an_extension_is_the_one_executed(
 def test_a_text_rewritten_by_a_later_extension_is_parsed_and_validated_again(
     memory_cache: ResponseCache,
 ) -> None:
-    """An extension that stands in no list, as a subclass of the schema brings it."""
+    """A subclass of the schema adds the extension, so the schema's list does not show it."""
 
     class Surprising(strawberry.Schema):
         def get_extensions(self, sync: bool = False) -> list[SchemaExtension]:
@@ -272,7 +272,9 @@ async def test_a_value_returned_by_a_refusing_permission_is_never_stored(
             assert result.data == expected.data
 
 
-async def test_a_refusal_says_why_nothing_was_stored(memory_cache: ResponseCache) -> None:
+async def test_guarded_is_the_reason_where_a_refusal_keeps_a_response_from_being_stored(
+    memory_cache: ResponseCache,
+) -> None:
     extension = ResponseCacheExtension(
         memory_cache, tenant=None, session=lambda context: context["user"], debug=True
     )
@@ -358,7 +360,7 @@ TWENTY = " ".join(f"a{n}: number(of: {n}) b{n}: mine(of: {n})" for n in range(20
 
 @pytest.mark.parametrize("query", [f"{{ {TWENTY} }}", f"{{ fresh {TWENTY} }}"])
 @pytest.mark.parametrize("face", FACES)
-async def test_the_functions_of_the_context_are_asked_once_and_before_any_resolver(
+async def test_tenant_session_and_vary_functions_are_called_once_and_before_any_resolver(
     memory_cache: ResponseCache, query: str, face: str
 ) -> None:
     schema, asked = _asking(memory_cache)
@@ -370,7 +372,7 @@ async def test_the_functions_of_the_context_are_asked_once_and_before_any_resolv
 
 
 @pytest.mark.parametrize("query", [f"{{ {TWENTY} }}", f"{{ fresh {TWENTY} }}"])
-async def test_async_functions_of_the_context_are_asked_once_on_a_miss(
+async def test_async_tenant_session_and_vary_functions_are_called_once_per_request(
     memory_cache: ResponseCache, query: str
 ) -> None:
     schema, asked = _asking(memory_cache, soon=True)
@@ -386,7 +388,7 @@ async def test_async_functions_of_the_context_are_asked_once_on_a_miss(
 @pytest.mark.parametrize("changed", ["tenant", "user", "locale"])
 @pytest.mark.parametrize("query", ["{ mine }", "{ fresh mine }"])
 @pytest.mark.parametrize("face", FACES)
-async def test_a_response_is_not_stored_if_tenant_session_or_vary_changes_meanwhile(
+async def test_a_response_is_not_stored_if_tenant_session_or_vary_changes_while_it_runs(
     memory_cache: ResponseCache, changed: str, query: str, face: str
 ) -> None:
     runs: list[str] = []
@@ -427,7 +429,7 @@ async def test_a_response_is_not_stored_if_tenant_session_or_vary_changes_meanwh
 @pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("query", ["{ posted }", "{ fresh posted }"])
 @pytest.mark.parametrize("in_context", [True, False])
-async def test_a_background_task_of_a_resolver_is_added_by_each_request(
+async def test_a_response_whose_resolver_adds_a_background_task_is_not_stored(
     memory_cache: ResponseCache, face: str, query: str, in_context: bool
 ) -> None:
     @strawberry.type
