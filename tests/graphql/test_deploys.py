@@ -931,7 +931,7 @@ QUERIES = ["{ TOTAL }", "{ reports { id TOTAL } }", "{ other TOTAL }"]
 
 @pytest.mark.combined
 @pytest.mark.parametrize(("releases", "field"), CHANGES)
-async def test_a_release_that_changes_an_answer_does_not_find_it_stored(
+async def test_a_release_that_changes_an_answer_misses_the_entry_of_the_release_before(
     cache: ResponseCache, releases: Callable[[int], type | Release], field: str
 ) -> None:
     for number in (0, 1):
@@ -994,14 +994,14 @@ async def test_each_part_of_a_hint_is_part_of_the_key_where_another_field_limits
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("releases", "field"), CHANGES)
-async def test_an_answer_that_a_release_changes_is_not_taken_from_the_release_before(
+async def test_releases_with_different_answers_share_no_entry_while_both_run(
     cache: ResponseCache,
     releases: Callable[[int], type | Release],
     field: str,
     form: str,
     query: str,
 ) -> None:
-    """Both run side by side for a while, and the older is also the one to come back to."""
+    """Both releases run at once, as in a rolling deploy or before a rollback."""
     before, after = (started(releases(number), cache) for number in (0, 1))
     text = query.replace("TOTAL", field)
     here = "field" if "reports" in text else form
@@ -1174,7 +1174,7 @@ ENTITIES: list[tuple[Callable[[int], type], dict[str, Any], str]] = [
 @pytest.mark.combined
 @pytest.mark.parametrize("selected", ["shown", "__typename"])
 @pytest.mark.parametrize(("releases", "sent", "expected"), ENTITIES)
-async def test_an_object_of_a_gateway_is_found_by_a_release_that_changes_nothing_of_it(
+async def test_an_entity_is_a_hit_only_in_releases_that_do_not_change_it(
     cache: ResponseCache,
     releases: Callable[[int], type],
     sent: dict[str, Any],
@@ -1276,7 +1276,7 @@ async def test_an_exact_setting_of_an_extension_or_a_permission_is_part_of_the_k
 async def test_each_function_of_a_scalar_is_part_of_the_key(
     cache: ResponseCache, function: str, field: str, *, is_graphql_cores: bool
 ) -> None:
-    """What is parsed is no JSON, so keys hold what was sent."""
+    """The parsed value is not JSON, so keys hold what was sent."""
 
     def one(*_: Any) -> Any:
         return Code(1) if "parse" in function else 1
@@ -1366,7 +1366,7 @@ NUMBERS = itertools.count()
 async def test_the_classes_and_settings_around_a_resolver_are_part_of_the_key(
     cache: ResponseCache, one: Callable[[], Any], other: Callable[[], Any]
 ) -> None:
-    """And nothing that differs between two processes of one release."""
+    """What differs between two processes of one release is no part of the key."""
 
     def process(extension: Any) -> BothWays:
         amount = strawberry.field(resolver=lambda: 1, extensions=[extension], graphql_type=int)
@@ -1388,7 +1388,7 @@ def guarded_by(*permissions: BasePermission) -> PermissionExtension:
     return PermissionExtension(permissions=[*permissions])
 
 
-async def test_how_the_fields_of_a_schema_read_their_objects_is_part_of_the_key(
+async def test_the_default_resolver_of_a_schema_is_part_of_the_key(
     cache: ResponseCache,
 ) -> None:
     def net(_: object, __: str) -> int:
@@ -1413,7 +1413,7 @@ async def test_how_the_fields_of_a_schema_read_their_objects_is_part_of_the_key(
         assert statuses(result, "operation") == {expected}
 
 
-async def test_what_a_resolver_reads_of_its_object_is_part_of_the_key_of_its_entry(
+async def test_a_private_default_that_a_resolver_reads_of_its_object_is_part_of_the_key(
     cache: ResponseCache,
 ) -> None:
     """The object has a default that the schema does not show."""
@@ -1446,7 +1446,7 @@ async def test_what_a_resolver_reads_of_its_object_is_part_of_the_key_of_its_ent
 async def test_the_tags_of_the_type_of_an_object_are_part_of_the_key_of_its_fields(
     cache: ResponseCache,
 ) -> None:
-    """What the release before stored for a field does not have the new tags of its parent's type."""
+    """An entry of the release before does not have the new tags of the parent's type."""
 
     def made(tag: str) -> BothWays:
         @cache_control(tags=[tag])
@@ -1493,10 +1493,10 @@ async def test_fields_with_one_resolver_have_entries_of_their_own(cache: Respons
             assert statuses(result, "field") == {expected}
 
 
-async def test_a_type_that_becomes_an_edge_is_no_hit_that_a_new_object_does_not_reach(
+async def test_a_release_that_makes_a_type_a_relay_edge_hits_no_entry_of_the_release_before(
     cache: ResponseCache,
 ) -> None:
-    """What the release before stored has no tag of lists of its nodes."""
+    """An entry of the release before has no tag for lists of the edge's nodes."""
 
     @strawberry.type
     class Deposit:
@@ -1527,7 +1527,9 @@ async def test_schemas_of_different_names_share_nothing(cache: ResponseCache, fo
             assert statuses(await schema.ask(query, form=here, user="alice"), here) == {expected}
 
 
-async def test_a_lowered_default_ttl_leaves_nothing_that_lives_longer(cache: ResponseCache) -> None:
+async def test_a_release_that_lowers_default_ttl_hits_no_entry_of_the_release_before(
+    cache: ResponseCache,
+) -> None:
     def total() -> int:
         return 0
 
@@ -1538,10 +1540,10 @@ async def test_a_lowered_default_ttl_leaves_nothing_that_lives_longer(cache: Res
         assert statuses(result, "operation") == {expected}
 
 
-async def test_a_new_member_of_a_union_is_no_hit_that_a_new_object_does_not_reach(
+async def test_a_release_that_adds_a_union_member_hits_no_entry_of_the_release_before(
     cache: ResponseCache,
 ) -> None:
-    """What the release before stored has no tag of the new type, so no mutation would reach it."""
+    """An entry of the release before has no tag of the new type, so no mutation would invalidate it."""
 
     @strawberry.type
     class Deposit:
@@ -1569,7 +1571,7 @@ async def test_a_new_member_of_a_union_is_no_hit_that_a_new_object_does_not_reac
 async def test_the_attribute_that_identifies_an_object_is_part_of_the_key(
     cache: ResponseCache, what: str
 ) -> None:
-    """An object that is told apart by another attribute since a release is another object."""
+    """A release that identifies objects by another attribute shares none of their entries."""
 
     @dataclass
     class Row:

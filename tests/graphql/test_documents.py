@@ -48,7 +48,7 @@ def adopted(ledger: Ledger) -> Any:
     return vars(ledger.schema)["_response_cache"].adopted
 
 
-async def test_a_known_text_costs_no_parse_and_no_validation(
+async def test_a_known_query_text_is_neither_parsed_nor_validated_again(
     ledger: Ledger, work: list[str]
 ) -> None:
     for expected in ("miss", "hit"):
@@ -58,7 +58,7 @@ async def test_a_known_text_costs_no_parse_and_no_validation(
     assert work == ["parse", "validate"]
 
 
-async def test_a_known_mutation_costs_no_parse_and_no_validation(
+async def test_a_known_mutation_text_is_neither_parsed_nor_validated_again(
     ledger: Ledger, work: list[str]
 ) -> None:
     for number in (1, 2):
@@ -66,7 +66,7 @@ async def test_a_known_mutation_costs_no_parse_and_no_validation(
     assert work == ["parse", "validate"]
 
 
-async def test_an_invalid_text_is_strawberrys_error_each_time(ledger: Ledger) -> None:
+async def test_an_invalid_document_has_strawberrys_errors_on_each_request(ledger: Ledger) -> None:
     for query in ("{ nothing }", "{ accounts", "{ accounts }"):
         bare = await strawberry.Schema(ledger.schema.query).execute(query)
         for _ in range(2):
@@ -87,7 +87,7 @@ class Banned(SchemaExtension):
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["before ours", "after ours"])
-async def test_a_rule_added_for_some_requests_validates_them_and_not_the_others(
+async def test_a_validation_rule_added_for_some_requests_validates_only_those(
     make_ledger: Callable[..., Ledger], first: bool
 ) -> None:
     ledger = make_ledger(Banned)
@@ -101,7 +101,7 @@ async def test_a_rule_added_for_some_requests_validates_them_and_not_the_others(
                 assert "introspection" in error.message
 
 
-async def test_a_rule_made_for_one_request_is_asked_every_time_and_dies_with_it(
+async def test_a_validation_rule_class_made_per_request_runs_on_each_and_is_freed(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     asked: list[int] = []
@@ -122,7 +122,7 @@ async def test_a_rule_made_for_one_request_is_asked_every_time_and_dies_with_it(
     assert len(alive) <= 1, "the last request's may still be in somebody's hands"
 
 
-async def test_a_rule_that_cannot_be_held_weakly_is_asked_every_time(
+async def test_a_validation_rule_without_weak_references_does_not_prevent_caching(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     class Odd:
@@ -135,7 +135,7 @@ async def test_a_rule_that_cannot_be_held_weakly_is_asked_every_time(
     assert [status(await ledger.ask(QUERY)) for _ in range(2)] == ["miss", "hit"]
 
 
-async def test_a_rule_that_refuses_refuses_a_known_text(
+async def test_a_validation_rule_for_one_user_refuses_a_document_that_others_validated(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     class Refuse(ASTValidationRule):
@@ -196,7 +196,7 @@ VALID, OTHER, INVALID = "{ unannotated }", "{ accounts { id } }", "{ nothing }"
 async def test_a_replaced_document_and_the_original_text_are_validated_separately(
     make_ledger: Callable[..., Ledger], phase: str, ours_first: bool
 ) -> None:
-    """What was found of it is not found of the text that it stands for, nor the other way round."""
+    """A validation result of the replacement does not count for the text, nor the other way round."""
     exchanged: list[tuple[str, str, list[Any]]] = [
         (VALID, OTHER, []),
         (VALID, INVALID, []),
@@ -222,10 +222,10 @@ async def test_a_replaced_document_and_the_original_text_are_validated_separatel
 
 @pytest.mark.parametrize("phase", ["parsed", "before validation"])
 @pytest.mark.parametrize("url", ["memory://"])
-async def test_a_document_that_was_replaced_but_not_executed_validates_no_text(
+async def test_an_invalid_text_stays_invalid_after_its_replacement_was_validated_but_not_executed(
     make_ledger: Callable[..., Ledger], phase: str
 ) -> None:
-    """What is found at the execution cannot make up for it: it does not come to that."""
+    """The check at the execution does not run, because an extension raises before it."""
 
     class Stops(Exchange):
         def on_execute(self) -> Iterator[None]:
@@ -328,7 +328,7 @@ class LimitForSome(SchemaExtension):
         (("mallory", "alice", "mallory"), [True, False, True]),
     ],
 )
-async def test_a_limit_of_tokens_that_is_set_before_or_after_the_cache_parses_holds(
+async def test_a_token_limit_for_some_requests_holds_whichever_extension_comes_first(
     make_ledger: Callable[..., Ledger], first: bool, users: tuple[str, ...], refused: list[bool]
 ) -> None:
     ledger = make_ledger(LimitForSome)
@@ -338,7 +338,7 @@ async def test_a_limit_of_tokens_that_is_set_before_or_after_the_cache_parses_ho
     assert [bool(result.errors) for result in results] == refused
 
 
-async def test_a_limit_of_tokens_for_all_holds_for_a_known_text(
+async def test_a_token_limit_for_every_request_holds_for_a_known_text(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     ledger = make_ledger(lambda: MaxTokensLimiter(max_token_count=3))
@@ -346,7 +346,7 @@ async def test_a_limit_of_tokens_for_all_holds_for_a_known_text(
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-async def test_strawberrys_own_caches_may_stand_beside(
+async def test_strawberrys_parser_and_validation_caches_can_be_combined_with_this_package(
     make_ledger: Callable[..., Ledger], reverse: bool
 ) -> None:
     ledger = make_ledger(ParserCache, ValidationCache)
@@ -357,7 +357,7 @@ async def test_strawberrys_own_caches_may_stand_beside(
 
 
 @pytest.mark.parametrize("url", ["memory://"])
-async def test_documents_are_bounded_in_bytes(make_ledger: Callable[..., Ledger]) -> None:
+async def test_kept_documents_are_bounded_in_bytes(make_ledger: Callable[..., Ledger]) -> None:
     ledger = make_ledger(plan_bytes=400_000)
     documents = adopted(ledger).documents
     sizes = []
@@ -406,7 +406,9 @@ def documents_alive() -> int:
 
 
 @pytest.mark.parametrize("url", ["memory://"])
-def test_distinct_documents_leave_nothing_but_the_bound(make_ledger: Callable[..., Ledger]) -> None:
+def test_many_distinct_documents_leave_only_the_kept_ones_in_memory(
+    make_ledger: Callable[..., Ledger],
+) -> None:
     ledger = make_ledger(plan_bytes=2_000_000)
     documents, plans = adopted(ledger).documents, adopted(ledger).plans
     before = documents_alive()

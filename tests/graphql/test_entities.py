@@ -106,7 +106,7 @@ def lines(result: Any) -> dict[str, tuple[str, int, int | None]]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_only_objects_without_an_entry_are_resolved(
+async def test_only_entities_without_an_entry_are_resolved(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = Shop(memory_cache)
@@ -122,7 +122,7 @@ async def test_only_objects_without_an_entry_are_resolved(
     assert (outcome(hit)["status"], lines(hit)) == ("hit", {"Product": ("hit", 2, None)})
 
 
-async def test_the_missing_ones_are_loaded_in_one_batch(memory_cache: ResponseCache) -> None:
+async def test_missing_entities_are_loaded_in_one_batch(memory_cache: ResponseCache) -> None:
     shop = Shop(memory_cache, Form(is_async=True, reads_many=True))
     await shop.ask(NAMED, products("a"))
     assert shop.ran("batches") == 1
@@ -131,7 +131,7 @@ async def test_the_missing_ones_are_loaded_in_one_batch(memory_cache: ResponseCa
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_an_error_of_one_object_leaves_the_others_stored(
+async def test_entities_without_errors_are_stored_although_others_fail(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = Shop(memory_cache)
@@ -152,7 +152,7 @@ async def test_an_error_of_one_object_leaves_the_others_stored(
         assert (shop.ran("? a"), shop.ran(f"? {BROKEN}"), shop.ran("? c")) == (times, 1, 1)
 
 
-async def test_an_error_of_the_whole_field_is_that_of_a_schema_without_a_cache(
+async def test_an_error_of_the_entities_field_is_that_of_a_schema_without_a_cache(
     memory_cache: ResponseCache,
 ) -> None:
     shop, plain = Shop(memory_cache), federated(Form())
@@ -168,7 +168,7 @@ async def test_an_error_of_the_whole_field_is_that_of_a_schema_without_a_cache(
         assert outcome(result)["status"] == "bypass"
 
 
-async def test_a_mutation_refreshes_the_object_that_it_changes_and_no_other(
+async def test_a_mutation_invalidates_the_entity_that_it_changes_and_no_other(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache)
@@ -180,7 +180,7 @@ async def test_a_mutation_refreshes_the_object_that_it_changes_and_no_other(
     assert (shop.ran("? a"), shop.ran("? b")) == (1, 0)
 
 
-async def test_an_object_that_is_created_replaces_the_null_that_was_stored(
+async def test_creating_an_entity_invalidates_the_null_stored_for_it(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache, invalidate_on_mutation="entities")
@@ -233,7 +233,7 @@ async def test_a_trusted_extension_is_called_for_objects_that_are_resolved(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_what_one_user_sees_of_an_object_reaches_no_other(
+async def test_what_one_user_sees_of_an_entity_is_served_to_no_other(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = Shop(memory_cache)
@@ -251,7 +251,9 @@ async def test_what_one_user_sees_of_an_object_reaches_no_other(
     assert outcome(nobody)["reason"] == "private_without_session"
 
 
-async def test_what_a_resolver_restricts_holds_for_its_object(memory_cache: ResponseCache) -> None:
+async def test_a_restriction_of_a_resolver_holds_for_its_entity_only(
+    memory_cache: ResponseCache,
+) -> None:
     shop = Shop(memory_cache)
     query, asked = QUERY % "... on Product { upc price }", products("a", SKIPPED, "restricted")
     for _ in range(2):
@@ -262,7 +264,7 @@ async def test_what_a_resolver_restricts_holds_for_its_object(memory_cache: Resp
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_what_resolve_reference_restricts_holds_for_all_that_are_resolved_with_it(
+async def test_a_restriction_of_resolve_reference_holds_for_all_entities_resolved_with_it(
     memory_cache: ResponseCache, way: str
 ) -> None:
     @cache_control(ttl=60)
@@ -298,7 +300,7 @@ async def test_what_resolve_reference_restricts_holds_for_all_that_are_resolved_
             assert outcome(result)["status"] == expected
 
 
-async def test_an_object_of_another_type_than_was_asked_for_is_not_stored(
+async def test_an_entity_of_another_type_than_asked_for_is_not_stored(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache, Form(review_ttl=60))
@@ -309,7 +311,7 @@ async def test_an_object_of_another_type_than_was_asked_for_is_not_stored(
     assert shop.ran(f"? {WRONG}") == 3
 
 
-async def test_all_that_is_sent_of_an_object_tells_its_entry_apart(
+async def test_every_field_of_a_representation_is_part_of_the_key(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache)
@@ -322,14 +324,14 @@ async def test_all_that_is_sent_of_an_object_tells_its_entry_apart(
     assert shop.ran("Part a") == 2
 
 
-async def test_schemas_of_different_names_share_no_object(memory_cache: ResponseCache) -> None:
+async def test_schemas_of_different_names_share_no_entity(memory_cache: ResponseCache) -> None:
     shops = [Shop(memory_cache, schema_name=name) for name in ("a", "b")]
     for shop, expected in zip(shops * 2, ("miss", "miss", "hit", "hit"), strict=True):
         assert outcome(await shop.ask(NAMED, products("a")))["status"] == expected
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_an_object_that_cannot_be_told_in_a_key_is_resolved_each_time_beside_hits(
+async def test_an_entity_whose_representation_cannot_be_in_a_key_is_resolved_on_each_request(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = Shop(memory_cache)
@@ -375,7 +377,7 @@ ODD = ("a tuple", "too few", "nothing")
     "resolved",
     [pytest.param(each, marks=pytest.mark.faults) if each in ODD else each for each in RESOLVED],
 )
-async def test_whatever_the_resolver_of_all_objects_does_is_answered_as_without_a_cache(
+async def test_any_result_of_the_entities_resolver_is_answered_as_without_a_cache(
     memory_cache: ResponseCache, resolved: str, way: str
 ) -> None:
     if way == "execute_sync" and "later" in resolved:
@@ -403,7 +405,7 @@ async def test_whatever_the_resolver_of_all_objects_does_is_answered_as_without_
 @pytest.mark.parametrize("is_after", [False, True])
 @pytest.mark.parametrize("occurrence", [1, 2])
 @pytest.mark.parametrize("step", ["_resolve", "_take", "_complete", "_add", "_conclude"])
-async def test_no_object_is_executed_again_after_a_fault_of_this_package(
+async def test_no_entity_is_resolved_twice_after_a_fault_of_this_package(
     memory_cache: ResponseCache,
     monkeypatch: pytest.MonkeyPatch,
     step: str,
@@ -436,7 +438,7 @@ async def test_no_object_is_executed_again_after_a_fault_of_this_package(
     "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.parametrize("upcs", [("a",), ()])
-def test_what_has_to_be_awaited_fails_a_sync_operation_as_without_a_cache(
+def test_async_entity_resolvers_fail_execute_sync_as_without_a_cache(
     memory_cache: ResponseCache, upcs: tuple[str, ...]
 ) -> None:
     found: list[object] = []
@@ -456,7 +458,7 @@ def test_what_has_to_be_awaited_fails_a_sync_operation_as_without_a_cache(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_an_operation_counts_as_the_worst_of_its_objects(
+async def test_an_operation_counts_as_a_hit_only_if_all_its_entities_are_hits(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = Shop(memory_cache)
@@ -466,7 +468,7 @@ async def test_an_operation_counts_as_the_worst_of_its_objects(
         assert (operations.hits, operations.misses) == expected
 
 
-async def test_what_is_selected_of_other_types_tells_no_entry_apart(
+async def test_selections_on_other_types_are_not_in_the_key_of_an_entity(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache)
@@ -477,7 +479,7 @@ async def test_what_is_selected_of_other_types_tells_no_entry_apart(
     assert outcome(await shop.ask(other, products("a")))["status"] == "miss"
 
 
-async def test_how_fields_of_an_object_are_selected_tells_its_entry_apart(
+async def test_aliases_of_selected_fields_are_in_the_key_of_an_entity(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache)
@@ -492,7 +494,7 @@ async def test_how_fields_of_an_object_are_selected_tells_its_entry_apart(
             assert outcome(result)["status"] == expected
 
 
-async def test_the_same_object_twice_is_looked_up_once(memory_cache: ResponseCache) -> None:
+async def test_an_entity_requested_twice_is_looked_up_once(memory_cache: ResponseCache) -> None:
     shop = Shop(memory_cache)
     for expected in ("miss", "hit", "hit"):
         result = await shop.ask(NAMED, products("a", "b", "a"))
@@ -502,7 +504,7 @@ async def test_the_same_object_twice_is_looked_up_once(memory_cache: ResponseCac
         assert lines(result) == {"Product": (expected, 2, None)}
 
 
-async def test_a_type_without_a_ttl_is_resolved_each_time_beside_hits(
+async def test_entities_of_a_type_without_a_ttl_are_resolved_on_each_request(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache, Form(review_ttl=None))
@@ -515,7 +517,7 @@ async def test_a_type_without_a_ttl_is_resolved_each_time_beside_hits(
     assert lines(result) == {"Product": ("hit", 1, None), "Review": ("bypass", 1, None)}
 
 
-async def test_a_field_of_an_object_keeps_an_entry_of_its_own_that_outlives_it(
+async def test_a_field_has_an_entry_of_its_own_in_an_entity_that_is_not_stored(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache)
@@ -526,7 +528,7 @@ async def test_a_field_of_an_object_keeps_an_entry_of_its_own_that_outlives_it(
     assert outcome(result)["reason"] == "resolver_without_hint"
 
 
-async def test_two_requests_at_once_share_the_runs_of_their_objects(
+async def test_concurrent_requests_share_the_runs_of_common_entities(
     memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     shop = Shop(memory_cache, Form(is_async=True, reads_many=True))
@@ -549,7 +551,7 @@ async def test_two_requests_at_once_share_the_runs_of_their_objects(
         "query($of: [_Any!]!) { _entities(representations: $of) @skip(if: false) { ... on Product { title } } }",
     ],
 )
-async def test_an_operation_that_is_not_only_a_gateways_is_answered_as_before(
+async def test_entities_are_not_looked_up_in_operations_that_no_gateway_sends(
     memory_cache: ResponseCache, query: str
 ) -> None:
     shop = Shop(memory_cache)
@@ -559,14 +561,16 @@ async def test_an_operation_that_is_not_only_a_gateways_is_answered_as_before(
     assert shop.ran("? a") == 2
 
 
-async def test_what_is_no_gateways_is_cached_as_one_answer(memory_cache: ResponseCache) -> None:
+async def test_an_operation_without_entities_is_cached_as_one_answer(
+    memory_cache: ResponseCache,
+) -> None:
     shop, query = Shop(memory_cache), '{ product(upc: "a") { upc } }'
     for expected in ("miss", "hit"):
         told = outcome(await shop.ask(query))
         assert (told["status"], told["limitedBy"]) == (expected, "Query.product")
 
 
-async def test_a_field_of_that_name_in_a_schema_of_the_users_own_is_as_any_other(
+async def test_an_entities_field_of_a_schema_without_federation_is_cached_as_any_other(
     memory_cache: ResponseCache,
 ) -> None:
     @cache_control(ttl=60)
@@ -594,7 +598,7 @@ async def test_a_field_of_that_name_in_a_schema_of_the_users_own_is_as_any_other
         assert (told["status"], told["limitedBy"]) == (expected, "Query._entities")
 
 
-async def test_no_object_is_looked_up_where_no_type_has_a_ttl(memory_cache: ResponseCache) -> None:
+async def test_no_entity_is_looked_up_where_no_type_has_a_ttl(memory_cache: ResponseCache) -> None:
     shop = Shop(memory_cache, Form(ttl=None, review_ttl=None))
     for _ in range(2):
         told = outcome(await shop.ask(NAMED, products("a")))
@@ -602,13 +606,13 @@ async def test_no_object_is_looked_up_where_no_type_has_a_ttl(memory_cache: Resp
     assert shop.ran("? a") == 2
 
 
-def test_explain_says_that_a_type_has_a_ttl_of_0(memory_cache: ResponseCache) -> None:
+def test_explain_says_that_an_entity_type_has_a_ttl_of_0(memory_cache: ResponseCache) -> None:
     schema = Shop(memory_cache, Form(review_ttl=0)).schema
     told = explain(schema, QUERY % "... on Review { upc }", {"of": products("a")})
     assert told.reason is Reason.TTL_ZERO
 
 
-async def test_code_that_answers_in_place_of_an_error_keeps_objects_from_being_stored(
+async def test_an_exception_handler_keeps_entities_from_being_stored(
     memory_cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -635,7 +639,7 @@ async def test_code_that_answers_in_place_of_an_error_keeps_objects_from_being_s
         (strawberry.Schema, None, True),
     ],
 )
-def test_a_ttl_on_the_type_of_an_object_is_enough_for_something_to_be_cached(
+def test_check_notes_that_nothing_is_cached_unless_a_federated_type_has_a_ttl(
     memory_cache: ResponseCache, kind: type[strawberry.Schema], ttl: int | None, *, is_told: bool
 ) -> None:
     def hinted(product: type) -> type:
@@ -672,7 +676,7 @@ def test_a_ttl_on_the_type_of_an_object_is_enough_for_something_to_be_cached(
         (Form(ttl=None), {"max_ttl": 10}, None),
     ],
 )
-async def test_an_object_lives_as_long_as_its_type_the_default_and_the_bound_say(
+async def test_the_ttl_of_an_entity_is_that_of_its_type_or_default_ttl_up_to_max_ttl(
     memory_cache: ResponseCache, form: Form, options: dict[str, Any], expected: int | None
 ) -> None:
     shop = Shop(memory_cache, form, **options)
@@ -709,7 +713,7 @@ def test_explain_tells_the_shortest_ttl_and_any_type_that_is_private_or_has_a_pr
         QUERY.replace(") {", ") @marked {", 1) % "... on Product { upc }",
     ],
 )
-async def test_no_object_is_looked_up_for_an_operation_with_another_directive(
+async def test_no_entity_is_looked_up_for_an_operation_with_a_custom_directive(
     memory_cache: ResponseCache, query: str
 ) -> None:
     @strawberry.directive(locations=[DirectiveLocation.FIELD, DirectiveLocation.QUERY])
@@ -724,7 +728,7 @@ async def test_no_object_is_looked_up_for_an_operation_with_another_directive(
 
 
 @pytest.mark.exhaustive
-async def test_no_more_objects_are_looked_up_than_fields(
+async def test_at_most_1000_entities_are_looked_up(
     new_cache: Callable[..., ResponseCache], valkey_url: str
 ) -> None:
     shop = Shop(new_cache(valkey_url))
@@ -736,7 +740,7 @@ async def test_no_more_objects_are_looked_up_than_fields(
     assert (shop.ran("? n0"), shop.ran("? n1005")) == (1, 2)
 
 
-async def test_a_function_that_judges_answers_judges_whole_ones(
+async def test_cacheable_vetoes_the_whole_answer_of_entities(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache, cacheable=lambda result, _: False, default_ttl=60)
@@ -746,7 +750,7 @@ async def test_a_function_that_judges_answers_judges_whole_ones(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_objects_are_not_looked_up_one_by_one_for_a_request_of_stored_answers_only(
+async def test_only_if_cached_resolves_no_missing_entity(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = Shop(memory_cache, honour_request_cache_control=True)
@@ -758,7 +762,7 @@ async def test_objects_are_not_looked_up_one_by_one_for_a_request_of_stored_answ
     assert shop.ran("? b") == 0
 
 
-async def test_no_whole_answer_is_stored_of_objects_that_have_entries(
+async def test_no_whole_answer_is_stored_where_its_entities_have_entries(
     memory_cache: ResponseCache, raw_of: Callable[[ResponseCache], Any]
 ) -> None:
     shop = Shop(memory_cache, default_ttl=60)
@@ -767,7 +771,7 @@ async def test_no_whole_answer_is_stored_of_objects_that_have_entries(
     assert len(raw_of(memory_cache).keys("*:e:*")) == 2
 
 
-async def test_advice_says_why_objects_are_not_looked_up_one_by_one(
+async def test_advice_says_why_entities_are_not_looked_up_one_by_one(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache, cacheable=lambda result, _: False)
@@ -776,7 +780,9 @@ async def test_advice_says_why_objects_are_not_looked_up_one_by_one(
     assert "because the extension has cacheable=" in outcome(result)["advice"]
 
 
-def test_explain_names_the_types(memory_cache: ResponseCache) -> None:
+def test_explain_names_the_entity_type_that_limits_or_prevents_caching(
+    memory_cache: ResponseCache,
+) -> None:
     schema = Shop(memory_cache, Form(review_ttl=None)).schema
     of = {"of": products("a")}
     told = explain(schema, QUERY % "... on Product { upc }", of)
@@ -805,7 +811,7 @@ def test_explain_names_the_types(memory_cache: ResponseCache) -> None:
         (NAMED, {"cacheable": lambda *_: True}),
     ],
 )
-async def test_advice_names_no_hint_that_is_written_already(
+async def test_advice_for_hinted_entities_names_the_operation_or_the_option_that_prevents_lookups(
     memory_cache: ResponseCache, query: str, options: dict[str, Any]
 ) -> None:
     told = outcome(await Shop(memory_cache, **options).ask(query, products("a")))
@@ -816,7 +822,7 @@ async def test_advice_names_no_hint_that_is_written_already(
     assert words in told["advice"]
 
 
-async def test_what_is_told_of_objects_is_private_if_one_of_them_is(
+async def test_the_reported_scope_of_entities_is_private_if_one_of_them_is(
     memory_cache: ResponseCache,
 ) -> None:
     shop, query = Shop(memory_cache), QUERY % "... on Product { price }"
@@ -827,7 +833,7 @@ async def test_what_is_told_of_objects_is_private_if_one_of_them_is(
     assert (public["scope"], [line["scope"] for line in public["fields"]]) == ("PUBLIC", ["PUBLIC"])
 
 
-async def test_an_object_that_a_request_wants_anew_replaces_its_entry(
+async def test_renew_cache_replaces_the_entry_of_an_entity(
     memory_cache: ResponseCache,
 ) -> None:
     shop = Shop(memory_cache)
@@ -842,7 +848,7 @@ async def test_an_object_that_a_request_wants_anew_replaces_its_entry(
     assert outcome(again)["status"] == "hit"
 
 
-async def test_a_failing_server_fails_no_object(memory_cache: ResponseCache) -> None:
+async def test_an_unreachable_server_fails_no_entity(memory_cache: ResponseCache) -> None:
     @cache_control(ttl=60)
     @strawberry.federation.type(keys=["id"])
     class Thing:
@@ -863,7 +869,7 @@ async def test_a_failing_server_fails_no_object(memory_cache: ResponseCache) -> 
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_objects_of_a_verified_request_are_executed_and_compared_one_by_one(
+async def test_entities_of_a_verified_request_are_executed_and_compared_one_by_one(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     shop, plain = Shop(memory_cache, verify=1.0), Shop(memory_cache)
@@ -886,7 +892,7 @@ async def test_objects_of_a_verified_request_are_executed_and_compared_one_by_on
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_no_field_of_a_verified_object_is_verified_by_itself(
+async def test_no_field_of_a_verified_entity_is_verified_by_itself(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = Shop(memory_cache, verify=1.0)

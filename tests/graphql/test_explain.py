@@ -36,7 +36,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("query", QUERIES)
-async def test_explain_says_what_happens(ledger: Ledger, query: str) -> None:
+async def test_explain_agrees_with_the_outcome_of_the_request(ledger: Ledger, query: str) -> None:
     happened = outcome(await ledger.ask(query))
     said = explain(ledger.schema, query)
     assert said.cacheable is (happened["status"] == "miss")
@@ -53,7 +53,7 @@ async def test_explain_says_what_happens(ledger: Ledger, query: str) -> None:
         assert (said.ttl, said.scope) == (None, None)
 
 
-def test_explain_runs_no_resolver_and_no_function(ledger: Ledger) -> None:
+def test_explain_calls_no_resolver_and_no_tenant_or_session_function(ledger: Ledger) -> None:
     def fail(_: Any) -> Any:
         raise AssertionError
 
@@ -63,7 +63,7 @@ def test_explain_runs_no_resolver_and_no_function(ledger: Ledger) -> None:
     assert not ledger.calls
 
 
-def test_the_tree_names_every_field_and_what_it_demands(ledger: Ledger) -> None:
+def test_explain_lists_every_field_with_its_ttl_scope_or_reason(ledger: Ledger) -> None:
     said = explain(
         ledger.schema,
         """{
@@ -88,7 +88,7 @@ def test_the_tree_names_every_field_and_what_it_demands(ledger: Ledger) -> None:
     ]
 
 
-def test_fields_that_merge_in_the_response_are_one(ledger: Ledger) -> None:
+def test_explain_shows_merged_fields_once(ledger: Ledger) -> None:
     said = explain(ledger.schema, "{ accounts { id } ... { accounts { name } } accounts { id } }")
     (accounts,) = said.fields
     assert [each.name for each in accounts.fields] == ["id", "name"]
@@ -135,7 +135,7 @@ class Library:
         raise AssertionError
 
 
-def test_each_type_that_can_stand_there_is_named_and_what_is_never_stored() -> None:
+def test_explain_shows_fields_of_each_possible_type_and_which_type_is_never_stored() -> None:
     said = explain(
         strawberry.Schema(Library),
         "{ item { ... on Book { title } ... on Film { name: title } ... on Gone { why } } }",
@@ -148,7 +148,7 @@ def test_each_type_that_can_stand_there_is_named_and_what_is_never_stored() -> N
     ]
 
 
-def test_a_schema_without_the_extension_will_do_and_default_ttl_may_be_tried() -> None:
+def test_explain_needs_no_extension_and_accepts_a_default_ttl() -> None:
     schema = strawberry.Schema(Library)
     assert explain(schema, "{ bare { title } }").reason is Reason.ROOT_WITHOUT_HINT
     said = explain(schema, "{ bare { title } }", default_ttl=5)
@@ -191,7 +191,7 @@ def test_explain_names_the_resolve_hook_of_another_extension(memory_cache: Respo
     assert said(trusted_extensions=[Upper]).cacheable
 
 
-def test_conditions_and_operations_count_as_the_request_decides(ledger: Ledger) -> None:
+def test_explain_uses_the_variables_and_the_operation_name(ledger: Ledger) -> None:
     query = "query A($w: Boolean!) { accounts { id } unannotated @include(if: $w) } query B { me }"
     assert not explain(ledger.schema, query, {"w": True}, "A").cacheable
     assert explain(ledger.schema, query, {"w": False}, "A").cacheable
@@ -215,7 +215,7 @@ def test_explain_raises_graphqls_own_error_for_an_invalid_operation(
         explain(ledger.schema, query, variables, operation)
 
 
-def test_a_document_that_multiplies_its_fragments_is_explained_in_part(ledger: Ledger) -> None:
+def test_explain_lists_the_root_fields_of_nested_fragments(ledger: Ledger) -> None:
     levels = 14
     fragments = " ".join(
         f"fragment F{n} on Query {{ a{n}: accounts {{ id }} b{n}: accounts {{ id }} ...F{n + 1} }}"

@@ -150,7 +150,7 @@ def told(result: Any) -> Any:
         if way == "execute" or name not in ASYNC
     ],
 )
-async def test_every_answer_is_that_of_the_schema_without_a_cache(
+async def test_answers_with_extensions_around_permission_classes_are_those_without_a_cache(
     cache: ResponseCache, way: str, name: str
 ) -> None:
     """Whoever asked before: an extension around the permission classes sees what resolvers return."""
@@ -171,7 +171,9 @@ async def test_every_answer_is_that_of_the_schema_without_a_cache(
     assert hits == (["hit"] if name in STORED else [])
 
 
-def test_the_advice_names_what_stands_around_the_permission_classes(cache: ResponseCache) -> None:
+def test_advice_names_the_field_extension_around_the_permission_classes(
+    cache: ResponseCache,
+) -> None:
     """Following it helps: the permission classes of `inner` and `booksByClasses` stand outermost."""
     trusted = BothWays(Query, cache, trusted_extensions=[Quotes, Stamping, Silent]).schema
     assert (

@@ -102,7 +102,7 @@ async def test_skip_and_include_count_as_the_variables_decide(
     assert status(result) == expected
 
 
-async def test_include_taken_or_not_are_two_entries(ledger: Ledger) -> None:
+async def test_include_true_and_include_false_have_entries_of_their_own(ledger: Ledger) -> None:
     query = "query ($more: Boolean!) { accounts { id name @include(if: $more) } }"
     more = await ledger.ask(query, variable_values={"more": True})
     less = await ledger.ask(query, variable_values={"more": False})
@@ -110,11 +110,13 @@ async def test_include_taken_or_not_are_two_entries(ledger: Ledger) -> None:
     assert more.data != less.data
 
 
-async def test_a_root_value_is_in_no_key(ledger: Ledger) -> None:
+async def test_a_request_with_a_root_value_is_not_cached(ledger: Ledger) -> None:
     assert reason(await ledger.ask("{ accounts { id } }", root_value={"a": 1})) == "root_value"
 
 
-async def test_request_extensions_are_in_no_key(ledger: Ledger) -> None:
+async def test_a_request_is_cached_with_known_extensions_and_not_with_unknown_ones(
+    ledger: Ledger,
+) -> None:
     query = "{ accounts { id } }"
     known = {"persistedQuery": {"version": 1, "sha256Hash": "x"}}
     assert status(await ledger.ask(query, operation_extensions=known)) == "miss"
@@ -130,7 +132,7 @@ async def test_a_variable_that_is_not_json_is_not_cached(ledger: Ledger) -> None
     assert reason(await ledger.ask(query, variable_values={"n": Upload(1)})) == "variables"
 
 
-async def test_a_result_that_json_does_not_give_back_is_not_stored(
+async def test_a_result_that_json_would_change_is_not_stored(
     memory_cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -250,7 +252,7 @@ async def test_a_permission_below_a_cached_field_makes_the_response_private_to_i
     assert reason(nobody) == "private_without_session"
 
 
-async def test_a_hint_does_not_make_public_what_a_guard_below_let_through(
+async def test_a_public_hint_does_not_make_a_guarded_nested_field_public(
     memory_cache: ResponseCache,
 ) -> None:
     schema = guarded_schema(memory_cache)
@@ -274,7 +276,7 @@ async def test_guarded_uncacheable_caches_nothing_with_a_guarded_field(
         ("{ thing { special } }", "resolver_without_hint"),
     ],
 )
-async def test_code_around_a_field_makes_it_uncacheable(
+async def test_custom_code_around_a_field_makes_it_uncacheable(
     memory_cache: ResponseCache, query: str, expected: str
 ) -> None:
     result = await guarded_schema(memory_cache).execute(query)
@@ -300,7 +302,9 @@ async def test_a_resolve_hook_of_another_extension_makes_everything_uncacheable(
         assert (await schema.execute("{ thing { open } }", context_value="bob")).errors
 
 
-async def test_strawberrys_tracing_is_harmless(memory_cache: ResponseCache) -> None:
+async def test_operations_are_cached_with_strawberrys_opentelemetry_extension(
+    memory_cache: ResponseCache,
+) -> None:
     schema = guarded_schema(memory_cache, OpenTelemetryExtension)
     assert status(await schema.execute("{ thing { open } }")) == "miss"
     assert status(await schema.execute("{ thing { open } }")) == "hit"
@@ -372,7 +376,7 @@ async def test_a_directive_anywhere_in_the_query_makes_all_of_it_uncacheable(
         assert "fields" not in outcome(result)
 
 
-async def test_an_exchanged_document_is_validated_and_keyed_by_its_own_content(
+async def test_a_replaced_document_is_validated_and_keyed_by_its_own_content(
     memory_cache: ResponseCache,
 ) -> None:
     """Two users send one text; what one of them may not see was cut out of the document."""

@@ -126,7 +126,7 @@ def test_entities_that_are_found_by_their_key_share_entries(schema: strawberry.S
     assert runs["price"] == 1
 
 
-def test_a_key_of_two_fields_gives_no_entry_of_its_own(schema: strawberry.Schema) -> None:
+def test_objects_with_a_key_of_two_fields_share_no_entry(schema: strawberry.Schema) -> None:
     for till in (1, 2):
         result = ask(schema, f"{{ receipt(till: {till}) {{ total }} }}")
         assert result.data == {"receipt": {"total": till}}
@@ -205,7 +205,7 @@ def statuses(schema: strawberry.Schema) -> list[object]:
         (_Id, ["miss", "hit", "miss", "hit", "miss"]),
     ],
 )
-def test_a_mutation_refreshes_the_whole_type_unless_a_property_joins_the_key_of_several_fields(
+def test_a_mutation_invalidates_the_whole_type_if_its_key_has_several_fields_and_it_has_no_id(
     memory_cache: ResponseCache, base: type, after: list[str], mode: str
 ) -> None:
     schema = with_receipts(memory_cache, base, mode)
@@ -216,7 +216,7 @@ def test_a_mutation_refreshes_the_whole_type_unless_a_property_joins_the_key_of_
 
 
 @pytest.mark.parametrize("mode", ["lists", "entities", "types"])
-def test_what_is_created_replaces_the_null_that_was_stored_for_another_key_than_its_id(
+def test_creating_an_object_invalidates_the_null_stored_for_a_key_other_than_its_id(
     memory_cache: ResponseCache, mode: Any
 ) -> None:
     shelf = {"a": "1"}
@@ -262,7 +262,7 @@ def test_what_is_created_replaces_the_null_that_was_stored_for_another_key_than_
 
 
 @pytest.mark.parametrize("key", ["shop till", "till { number }"])
-def test_a_key_that_is_not_one_field_is_noted_with_what_to_write(
+def test_check_notes_a_key_of_several_or_nested_fields_and_says_what_to_write(
     memory_cache: ResponseCache, key: str
 ) -> None:
     @strawberry.type
@@ -299,7 +299,9 @@ def test_a_key_that_is_not_one_field_is_noted_with_what_to_write(
 
 
 @pytest.mark.parametrize("keys", [["shop till", "code"], ["code", "shop till"]])
-def test_one_key_of_one_field_is_enough(memory_cache: ResponseCache, keys: list[str]) -> None:
+def test_check_notes_nothing_if_one_of_the_keys_is_a_single_field(
+    memory_cache: ResponseCache, keys: list[str]
+) -> None:
     @cache_control(ttl=60)
     @federation.type(keys=[*keys])
     class Receipt:
@@ -311,7 +313,7 @@ def test_one_key_of_one_field_is_enough(memory_cache: ResponseCache, keys: list[
     assert extension.check(federation.Schema(types=[Receipt], extensions=[extension])) == ()
 
 
-def test_a_hint_above_an_entity_type_alone_is_enough_and_without_one_check_says_so(
+def test_check_notes_that_nothing_is_cached_unless_an_entity_type_has_a_hint(
     memory_cache: ResponseCache,
 ) -> None:
     @federation.type(keys=["upc"])

@@ -140,7 +140,7 @@ class Doubled:
         return self.number * 2
 
 
-def test_a_parent_from_before_an_invalidation_is_not_stored_after_it_in_a_thread(
+def test_execute_sync_stores_no_field_of_a_parent_read_before_an_invalidation(
     cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -159,7 +159,7 @@ def test_a_parent_from_before_an_invalidation_is_not_stored_after_it_in_a_thread
         assert result.data == {"rows": [{"twice": number * 2}]}
 
 
-async def test_parts_of_a_parent_invalidate_the_fields_of_the_parent(
+async def test_invalidating_a_value_that_a_parent_read_invalidates_the_fields_of_the_parent(
     memory_cache: ResponseCache,
 ) -> None:
     row = {"number": 1}
@@ -200,7 +200,7 @@ class Ledgers:
 
 
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
-async def test_an_object_of_the_query_type_that_stands_elsewhere_is_not_the_root(
+async def test_nested_objects_of_the_query_type_share_no_entries_with_the_root(
     memory_cache: ResponseCache, way: str
 ) -> None:
     schema = schema_of(Ledgers, memory_cache)
@@ -278,7 +278,7 @@ class Items:
     "query",
     ["{ items { price } }", "{ items { price } cheapest }", "{ cheapest items { id price } }"],
 )
-async def test_a_batch_of_a_loader_is_a_part_of_every_field_that_it_was_read_for(
+async def test_invalidating_a_loaded_batch_invalidates_every_field_that_it_was_loaded_for(
     memory_cache: ResponseCache, query: str
 ) -> None:
     """The batch runs in the context of the first field that asked."""
@@ -295,10 +295,10 @@ async def test_a_batch_of_a_loader_is_a_part_of_every_field_that_it_was_read_for
     assert set(fields(result).values()) == {"hit"}
 
 
-async def test_the_batches_of_a_loader_stay_whole_beside_entries(
+async def test_dataloader_batches_of_fields_with_entries_are_not_split(
     memory_cache: ResponseCache,
 ) -> None:
-    """Misses of a level load together; where all are hits, a neighbour's batch is as ever."""
+    """All misses load in one batch; hits do not change the batch of other fields."""
     batches: list[int] = []
 
     async def load(keys: list[str]) -> list[int]:
@@ -423,7 +423,9 @@ async def test_literals_that_look_alike_have_entries_of_their_own(
         ).data, literal
 
 
-def test_an_id_that_is_made_by_code_tells_nothing_apart(memory_cache: ResponseCache) -> None:
+def test_check_notes_fields_without_an_entry_because_the_id_of_their_parent_is_computed(
+    memory_cache: ResponseCache,
+) -> None:
     @strawberry.type
     class Version:
         @strawberry.field
@@ -514,7 +516,7 @@ async def test_a_key_may_be_a_tuple_and_not_async(memory_cache: ResponseCache) -
 # -- A thread that looks ahead -------------------------------------------------------------------------------
 
 
-def test_lists_of_lists_are_looked_up_where_their_objects_are(
+def test_fields_of_objects_in_lists_of_lists_are_looked_up(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     @strawberry.type
@@ -532,7 +534,9 @@ def test_lists_of_lists_are_looked_up_where_their_objects_are(
     assert not caplog.records
 
 
-def test_a_prefetched_entry_is_used_once(memory_cache: ResponseCache) -> None:
+def test_a_prefetched_entry_is_not_used_after_an_invalidation_in_its_request(
+    memory_cache: ResponseCache,
+) -> None:
     count = {"a": 0}
 
     @strawberry.type

@@ -144,12 +144,14 @@ async def test_a_field_that_outlives_its_operation_has_an_entry_of_its_own(
     assert ran == {"shelf"}
 
 
-async def test_where_one_entry_is_enough_there_is_one(library: Library, raw: Any) -> None:
+async def test_a_cacheable_operation_without_longer_lived_fields_has_one_entry(
+    library: Library, raw: Any
+) -> None:
     await library.ask("{ shelf { id title } x: shelf(count: 1) { id } }")
     assert len(raw.keys("*:e:*")) == 1
 
 
-async def test_public_fields_are_shared_beside_private_ones(library: Library) -> None:
+async def test_public_fields_are_shared_in_operations_with_private_fields(library: Library) -> None:
     await library.ask("{ me shelf { id } }", user="alice")
     bob, ran = await answered(library, "{ me shelf { id } }", user="bob")
     assert (status(bob), ran) == ("miss", {"me"})
@@ -159,7 +161,9 @@ async def test_public_fields_are_shared_beside_private_ones(library: Library) ->
     assert (reason(nobody), ran) == ("private_without_session", {"me"})
 
 
-async def test_the_lowest_ttl_of_what_is_below_counts(inside: Library) -> None:
+async def test_the_ttl_of_a_field_is_at_most_the_lowest_of_its_nested_fields(
+    inside: Library,
+) -> None:
     result = await inside.ask("{ fresh listed { author { id name } } }")
     said: Any = outcome(result)
     assert [(each["field"], each["ttl"]) for each in said["fields"]] == [
@@ -192,7 +196,7 @@ BASE = "{ fresh shelf(count: 2) { id pages } }"
         (BASE, {"locale": "de"}),
     ],
 )
-async def test_the_same_field_has_the_same_entry(
+async def test_a_field_shares_its_entry_however_its_operation_is_written(
     inside: Library, other: str, more: dict[str, Any]
 ) -> None:
     await inside.ask(BASE)
@@ -233,7 +237,7 @@ async def test_the_same_field_has_the_same_entry(
         ),
     ],
 )
-async def test_another_field_has_another_entry(
+async def test_a_field_with_another_selection_argument_or_tenant_has_another_entry(
     inside: Library, query: str, other: str, more: dict[str, Any]
 ) -> None:
     variables = {"w": False} if "$w" in query else None
@@ -264,7 +268,7 @@ async def test_an_object_that_is_reached_in_two_ways_has_one_entry(inside: Libra
 
 
 @pytest.mark.parametrize("field", ["members { id }", "membersSoon"])
-async def test_the_checks_of_a_field_run_once_on_every_request_before_its_entry_is_used(
+async def test_the_permission_checks_of_a_field_run_once_on_every_request_before_its_entry_is_used(
     inside: Library, field: str
 ) -> None:
     query = f"{{ {field} }}"
@@ -283,7 +287,9 @@ async def test_the_checks_of_a_field_run_once_on_every_request_before_its_entry_
     ]
 
 
-async def test_the_checks_of_a_field_run_in_threads(inside: Library) -> None:
+async def test_execute_sync_runs_the_permission_checks_of_a_field_before_its_entry_is_used(
+    inside: Library,
+) -> None:
     for expected in ("miss", "hit"):
         result = inside.ask_sync("{ members { id } }")
         assert fields(result) == {"Query.members": expected}
@@ -317,7 +323,7 @@ async def test_a_guarded_field_below_a_cached_one_makes_it_private(inside: Libra
     assert alice.data["shelf"][0] == {"secret": "secret for alice"}
 
 
-async def test_a_request_that_joins_another_is_checked_itself(
+async def test_a_request_that_joins_a_flight_checks_its_own_permission(
     inside: Library,
     memory_cache: ResponseCache,
     eventually: Eventually,
@@ -336,7 +342,7 @@ async def test_a_request_that_joins_another_is_checked_itself(
     assert inside.calls["members_slow"] == 1
 
 
-async def test_a_thread_that_joins_another_is_checked_itself(
+async def test_a_thread_that_joins_a_flight_checks_its_own_permission(
     inside: Library, memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     query = "{ membersInThreads }"
@@ -443,7 +449,7 @@ async def test_a_private_field_makes_the_public_operation_around_it_private(
         assert result.data == {"shelf": [{"id": "1", "said": f"said to {user}"}]}
 
 
-async def test_a_field_that_is_not_stored_keeps_what_holds_it_from_being_stored(
+async def test_an_operation_that_holds_a_field_that_is_not_stored_is_not_stored(
     inside: Library,
 ) -> None:
     query = "{ shelf(count: 1) { id said } }"
@@ -478,7 +484,7 @@ async def test_an_invalidation_of_the_parent_object_removes_the_fields_entry(
     assert library.calls["pages"] == ran
 
 
-async def test_an_invalidation_of_a_part_invalidates_the_field_that_holds_it(
+async def test_an_invalidation_of_a_nested_object_invalidates_the_operation_that_holds_it(
     inside: Library, memory_cache: ResponseCache
 ) -> None:
     await inside.ask("{ fresh listed(count: 1) { pages } }")
@@ -525,7 +531,7 @@ async def test_a_mutation_neither_reads_nor_writes_fields_and_invalidates_them(
     assert "author" in ran
 
 
-async def test_a_field_whose_query_began_before_a_mutation_and_ends_after_it_does_not_survive(
+async def test_a_field_of_a_query_that_ran_across_a_mutation_is_not_served_afterwards(
     library: Library, eventually: Eventually
 ) -> None:
     gate = asyncio.Event()
@@ -579,7 +585,7 @@ async def test_one_request_refreshes_a_stale_entry_and_the_others_are_served_it(
 
 
 @pytest.mark.parametrize("face", ["execute", "execute_sync"])
-async def test_a_level_of_200_fields_is_read_in_one_round_trip(
+async def test_fields_of_a_list_are_read_in_batches_of_a_hundred(
     valkey_cache: ResponseCache, raw_valkey: Any, face: str
 ) -> None:
     library = Library(valkey_cache)
@@ -724,7 +730,7 @@ class Broken:
         ("missing", Broken()),
     ],
 )
-async def test_a_parent_that_cannot_be_told_apart_is_not_cached_by_itself(
+async def test_a_field_whose_parent_has_no_usable_key_is_not_cached(
     memory_cache: ResponseCache, key: Any, source: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[object] = []
@@ -753,7 +759,9 @@ async def test_a_parent_that_cannot_be_told_apart_is_not_cached_by_itself(
     assert "missing" not in caplog.text
 
 
-async def test_a_key_tells_apart_what_the_id_does_not(memory_cache: ResponseCache) -> None:
+async def test_a_key_function_distinguishes_parents_with_equal_ids(
+    memory_cache: ResponseCache,
+) -> None:
     @strawberry.type
     class Account:
         id: strawberry.ID

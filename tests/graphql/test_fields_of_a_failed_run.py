@@ -151,7 +151,7 @@ def make(new_cache: Callable[..., ResponseCache], empty_url: str) -> Make:
     return lambda **options: Asked(new_cache(empty_url), **options)
 
 
-async def test_the_fields_and_the_marker_are_stored_by_one_round_trip(make: Make) -> None:
+async def test_a_failed_run_stores_its_fields_and_the_marker_in_one_call(make: Make) -> None:
     asked = make()
     await asked.ask("{ steady other part { name } shaky }")
     store = asked.cache.statistics().store
@@ -160,8 +160,8 @@ async def test_the_fields_and_the_marker_are_stored_by_one_round_trip(make: Make
         assert field.split()[0] not in await asked.ask(f"{{ {field} fresh }}")
 
 
-async def test_the_same_operation_reads_its_fields_one_by_one_afterwards(make: Make) -> None:
-    """The marker, what may outlive the operation, and its fields: none is looked up again."""
+async def test_an_operation_that_failed_in_part_reads_its_fields_one_by_one(make: Make) -> None:
+    """Each request makes three lookups: the marker, the fields with a longer ttl, and the other fields."""
     asked, query = make(), "{ steady lasting shaky }"
     await asked.ask(query)
     calls = asked.cache.statistics().store["get"].calls
@@ -209,7 +209,7 @@ class Response:
 
 @pytest.mark.parametrize("where", ["steady", "other", "shaky"])
 @pytest.mark.parametrize("say", [skip_cache, _restricted, _modified, _switched])
-async def test_what_forbids_storing_the_whole_forbids_storing_each_field(
+async def test_what_forbids_storing_an_operation_forbids_storing_its_fields_after_a_failure(
     make: Make, say: Say, where: str
 ) -> None:
     asked = make()
@@ -219,7 +219,7 @@ async def test_what_forbids_storing_the_whole_forbids_storing_each_field(
     assert asked.last.data["steady"] == "new"
 
 
-async def test_the_lowest_ttl_of_the_run_is_that_of_each_field(make: Make) -> None:
+async def test_fields_of_a_failed_run_are_stored_with_the_lowest_ttl_of_the_run(make: Make) -> None:
     asked = make()
     await asked.ask("{ steady other shaky }", say={"other": lambda i: restrict_cache(i, ttl=5)})
     assert await asked.is_stored()
@@ -228,7 +228,9 @@ async def test_the_lowest_ttl_of_the_run_is_that_of_each_field(make: Make) -> No
 
 
 @pytest.mark.parametrize("tag", ["steady", "other", "found"])
-async def test_the_tags_of_the_run_are_those_of_each_field(make: Make, tag: str) -> None:
+async def test_fields_of_a_failed_run_are_stored_with_all_tags_of_the_run(
+    make: Make, tag: str
+) -> None:
     asked = make()
     say: dict[str, Say] = {"shaky": lambda info: restrict_cache(info, tags=["found"])}
     await asked.ask("{ steady other shaky }", say=say)
@@ -237,7 +239,9 @@ async def test_the_tags_of_the_run_are_those_of_each_field(make: Make, tag: str)
 
 
 @pytest.mark.parametrize("guarded", ["guarded", "hidden"])
-async def test_a_run_in_which_a_guard_refused_stores_nothing(make: Make, guarded: str) -> None:
+async def test_a_failed_run_in_which_a_permission_refused_stores_nothing(
+    make: Make, guarded: str
+) -> None:
     asked = make()
     query = f"{{ own part {{ {guarded} }} shaky }}"
     await asked.ask(query, refused=True)
@@ -247,7 +251,9 @@ async def test_a_run_in_which_a_guard_refused_stores_nothing(make: Make, guarded
     assert await asked.is_stored("own")
 
 
-async def test_a_failure_below_that_makes_a_field_null_is_its_own(make: Make) -> None:
+async def test_a_root_field_that_a_nested_error_makes_null_is_not_stored_and_others_are(
+    make: Make,
+) -> None:
     asked = make()
     await asked.ask("{ steady part { name needed } }")
     assert asked.last.data == {"steady": "old", "part": None}
@@ -255,7 +261,9 @@ async def test_a_failure_below_that_makes_a_field_null_is_its_own(make: Make) ->
     assert await asked.ask("{ part { name needed } fresh }") == ["part"]
 
 
-async def test_an_error_that_names_another_field_stands_where_it_was_raised(make: Make) -> None:
+async def test_an_error_counts_for_the_field_that_raised_it_whatever_its_path_says(
+    make: Make,
+) -> None:
     def strays(_: strawberry.Info) -> None:
         message = "of another service"
         raise GraphQLError(message, path=["steady"])
@@ -266,7 +274,9 @@ async def test_an_error_that_names_another_field_stands_where_it_was_raised(make
     assert await asked.ask("{ part { name } fresh }") == ["part"]
 
 
-async def test_a_variable_that_a_resolver_changed_is_in_no_key(make: Make) -> None:
+async def test_a_failed_run_in_which_a_resolver_changed_a_variable_stores_nothing(
+    make: Make,
+) -> None:
     asked = make()
     query = "query ($w: JSON) { steady other(where: $w) shaky }"
     say: dict[str, Say] = {"shaky": lambda info: info.variable_values["w"].clear()}
@@ -275,7 +285,7 @@ async def test_a_variable_that_a_resolver_changed_is_in_no_key(make: Make) -> No
 
 
 @pytest.mark.parametrize("says", ["invalidate", "clear", "forget", "invalidate by a resolver"])
-async def test_what_is_invalidated_during_the_run_is_not_stored(
+async def test_a_field_invalidated_during_a_failed_run_is_not_stored(
     make: Make, raw_of: RawOf, says: str
 ) -> None:
     asked = make()
@@ -306,7 +316,7 @@ def _keys_of(entry: str) -> EntryKeys:
     return EntryKeys(entry, f"{space}:l:{name}", f"{space}:t", f"{prefix}:{version}:news", tenant)
 
 
-async def test_a_run_whose_lease_is_gone_stores_nothing(make: Make, raw_of: RawOf) -> None:
+async def test_a_failed_run_that_lost_its_lease_stores_nothing(make: Make, raw_of: RawOf) -> None:
     asked = make()
     raw = raw_of(asked.cache)
 
@@ -317,7 +327,7 @@ async def test_a_run_whose_lease_is_gone_stores_nothing(make: Make, raw_of: RawO
     assert raw.keys("*:e:*") == []
 
 
-async def test_private_fields_of_the_run_are_stored_for_its_session(make: Make) -> None:
+async def test_private_fields_of_a_failed_run_are_stored_for_its_session_only(make: Make) -> None:
     asked = make()
     query = "{ own part { guarded needed } }"
     await asked.ask(query)
@@ -326,7 +336,7 @@ async def test_private_fields_of_the_run_are_stored_for_its_session(make: Make) 
     assert asked.last.data["own"] == "of bob"
 
 
-async def test_a_failed_run_replaces_nothing_that_stands_under_the_key_of_a_field(
+async def test_a_failed_run_does_not_replace_an_existing_entry_of_a_field(
     make: Make,
 ) -> None:
     asked = make()
@@ -363,7 +373,7 @@ async def test_a_mutation_that_failed_stores_nothing(make: Make, raw_of: RawOf) 
     assert raw.keys("*:e:*") == []
 
 
-async def test_the_answer_of_the_run_does_not_depend_on_the_store(
+async def test_a_failed_run_is_answered_although_redis_refuses_to_store_its_fields(
     valkey_cache: ResponseCache, raw_valkey: Any
 ) -> None:
     asked = Asked(valkey_cache)

@@ -98,7 +98,9 @@ def test_no_advice_is_given_for_a_field_whose_entries_save_time(
     assert explain(schema, _QUERY % 1).notes == ()
 
 
-def test_local_memory_makes_lookups_cheaper(memory_cache: ResponseCache) -> None:
+def test_no_advice_is_given_for_a_field_whose_lookups_local_memory_makes_cheap(
+    memory_cache: ResponseCache,
+) -> None:
     schema = of(memory_cache)
     known(memory_cache, generating=0.001, looking_up=0.002)
     requests = tenant_of(memory_cache).counters.requests["field"]
@@ -108,7 +110,7 @@ def test_local_memory_makes_lookups_cheaper(memory_cache: ResponseCache) -> None
     assert len(explain(schema, _QUERY % 1).notes) == 1
 
 
-def test_what_is_known_is_bounded_and_begins_anew_in_a_child() -> None:
+def test_measured_costs_of_fields_are_bounded_and_can_be_reset() -> None:
     costs = FieldCosts()
     for number in range(3000):
         for _ in range(_ENOUGH):

@@ -148,7 +148,7 @@ CASES = {
 @pytest.mark.parametrize("query", CASES)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_public_field_that_depends_on_the_session_is_found(
+async def test_verify_names_a_public_field_that_depends_on_the_session(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture, query: str, form: str, way: str
 ) -> None:
     shown = BothWays(Query, memory_cache, types=[Author, Paper], verify=1.0)
@@ -158,7 +158,7 @@ async def test_a_public_field_that_depends_on_the_session_is_found(
     assert memory_cache.statistics().verified["scope"]
 
 
-async def test_a_root_that_is_null_is_found_by_its_error(
+async def test_verify_names_the_root_field_whose_error_makes_the_answer_null(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     @strawberry.type
@@ -177,7 +177,7 @@ async def test_a_root_that_is_null_is_found_by_its_error(
     assert any(line.startswith("Strict.admins ") for line in caplog.messages)
 
 
-async def test_an_error_elsewhere_does_not_change_which_field_is_named(
+async def test_an_error_of_another_field_does_not_change_which_field_verify_names(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     @strawberry.type
@@ -203,10 +203,10 @@ async def test_an_error_elsewhere_does_not_change_which_field_is_named(
 
 @pytest.mark.parametrize("name", ["guarded", "quiet"])
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_refusal_by_permission_classes_is_no_comparison(
+async def test_verify_does_not_compare_a_field_that_permission_classes_refuse(
     memory_cache: ResponseCache, name: str, way: str
 ) -> None:
-    """On a hit they refuse as well, so nothing would be served."""
+    """The classes also refuse on a hit, so the entry would not be served."""
     shown = BothWays(Query, memory_cache, types=[Author, Paper], verify=1.0)
     for user in ("alice", "alice", "bob"):
         context = {"user": user}
@@ -246,7 +246,7 @@ def at(piece: Any, path: tuple[Any, ...]) -> Any:
 @example(one={"a": [1]}, other={"a": [1.0]})
 @example(one={"a": None, "b": 2}, other={"b": 1, "a": None})
 @given(one=PIECES, other=PIECES)
-def test_the_first_difference_is_where_they_differ(one: Any, other: Any) -> None:
+def test_first_difference_returns_the_path_of_the_first_unequal_value(one: Any, other: Any) -> None:
     path = first_difference(one, other)
     assert (path is None) == equal(one, other)
     assert first_difference(one, one) is None

@@ -84,7 +84,7 @@ NESTED = [
     [(each, True) for each in FINISHED.values()] + [(each, False) for each in UNFINISHED.values()],
     ids=[*FINISHED, *UNFINISHED],
 )
-def test_a_collection_is_finished_and_what_goes_on_is_not(
+def test_a_known_collection_is_finished_and_any_other_iterable_is_not(
     make: Callable[[list[Any]], Any], *, expected: bool
 ) -> None:
     assert is_finished(ITEMS, make([1, 2])) is expected

@@ -83,7 +83,7 @@ os._exit(0)
 """
 
 
-def test_a_child_waits_for_no_lock_of_its_parents_threads(valkey_url: str) -> None:
+def test_a_forked_child_waits_for_no_lock_of_its_parents_threads(valkey_url: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKING, valkey_url],
         capture_output=True,
@@ -96,7 +96,7 @@ def test_a_child_waits_for_no_lock_of_its_parents_threads(valkey_url: str) -> No
     assert int(kinds) >= 15, "the locks of all parts are held"
 
 
-def test_every_lock_is_renewed_in_a_child() -> None:
+def test_every_lock_except_signals_is_renewed_in_a_forked_child() -> None:
     made = set()
     for name, path in modules().items():
         text = path.read_text("utf-8")
@@ -105,7 +105,7 @@ def test_every_lock_is_renewed_in_a_child() -> None:
     assert made == SIGNALS
 
 
-def test_each_lock_is_registered_by_the_name_that_it_has() -> None:
+def test_each_renewed_lock_is_registered_under_its_own_name() -> None:
     found = 0
     for path in modules().values():
         text = path.read_text("utf-8")

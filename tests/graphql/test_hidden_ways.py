@@ -38,7 +38,7 @@ def extended(cache: ResponseCache, **options: Any) -> ResponseCacheExtension:
     return ResponseCacheExtension(cache, **chosen)
 
 
-async def test_a_context_exchanged_by_a_later_hook_is_the_one_that_counts(
+async def test_a_context_replaced_by_a_later_hook_decides_the_session(
     memory_cache: ResponseCache,
 ) -> None:
     class Impersonate(SchemaExtension):
@@ -89,7 +89,7 @@ class SecretId(UUID):
     ("one", "other"),
     [(IntTenant(1), IntTenant(2)), (SecretId(int=1), SecretId(int=2))],
 )
-async def test_subclasses_that_print_alike_are_kept_apart(
+async def test_identities_of_subclasses_that_print_alike_have_entries_of_their_own(
     ledger: Ledger, one: object, other: object
 ) -> None:
     for identity in (one, other):
@@ -152,7 +152,7 @@ def relay_query() -> type:
         ("{ viewer { document { id owner } } }", "miss"),
     ],
 )
-async def test_relays_id_is_plain_and_its_node_is_a_resolver(
+async def test_a_relay_id_needs_no_hint_and_a_relay_node_field_counts_as_a_resolver(
     memory_cache: ResponseCache, query: str, expected: str
 ) -> None:
     schema = strawberry.Schema(relay_query(), types=[Document], extensions=[extended(memory_cache)])
@@ -197,7 +197,7 @@ async def test_a_custom_default_resolver_counts_as_a_resolver(memory_cache: Resp
     assert reason(result) == "resolver_without_hint"
 
 
-async def test_a_type_picked_by_custom_code_counts_as_a_resolver(
+async def test_a_type_with_a_custom_is_type_of_counts_as_a_resolver(
     memory_cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -309,7 +309,7 @@ async def test_a_default_of_an_argument_or_an_input_is_part_of_the_key(
 
 
 @pytest.mark.parametrize(("default_ttl", "expected"), [(None, 5), (600, 5), (2, 2)])
-async def test_a_short_ttl_of_one_member_is_not_lost_to_a_silent_one(
+async def test_the_short_ttl_of_a_union_member_counts_although_another_member_has_none(
     memory_cache: ResponseCache, default_ttl: float | None, expected: int
 ) -> None:
     @cache_control(ttl=5)
@@ -338,7 +338,7 @@ async def test_a_short_ttl_of_one_member_is_not_lost_to_a_silent_one(
 
 
 @pytest.mark.faults
-async def test_a_fault_of_the_cache_is_not_the_requests(
+async def test_a_fault_of_the_cache_does_not_fail_the_request(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -358,7 +358,9 @@ async def test_a_fault_of_the_cache_is_not_the_requests(
 # -- Waiting always ends, and memory comes back ---------------------------------------------------------
 
 
-def test_a_reentry_from_a_bare_thread_ends(new_cache: Callable[..., ResponseCache]) -> None:
+def test_an_operation_that_executes_itself_in_another_thread_does_not_deadlock(
+    new_cache: Callable[..., ResponseCache],
+) -> None:
     cache = new_cache("memory://", lease=0.2, wait_budget=0.3)
     depth: list[int] = []
 
@@ -390,7 +392,7 @@ def test_a_reentry_from_a_bare_thread_ends(new_cache: Callable[..., ResponseCach
 async def test_execute_sync_in_a_loop_does_not_wait_for_a_lease(
     ledger: Ledger, raw: Any, cache: ResponseCache
 ) -> None:
-    """Whoever holds it may need this very loop to go on."""
+    """The holder of the lease may need this event loop to continue."""
     await ledger.ask("{ accounts { id } }")
     (entry,) = [key for key in raw.keys("*") if b":e:" in key]
     lease = entry.replace(b":e:", b":l:")
@@ -413,10 +415,10 @@ async def test_execute_sync_in_a_loop_does_not_wait_for_a_lease(
         holder.join()
 
 
-async def test_execute_sync_in_a_loop_does_not_wait_for_a_thread(
+async def test_execute_sync_in_a_loop_does_not_wait_for_a_flight_of_another_thread(
     memory_cache: ResponseCache,
 ) -> None:
-    """Nor for one that answers as soon as somebody waits for it: it may need this very loop."""
+    """The thread may need this event loop to continue."""
     loop_asks, began = threading.Event(), threading.Event()
 
     @strawberry.type
@@ -456,7 +458,7 @@ def test_the_driver_of_an_event_loop_that_ended_is_dropped() -> None:
     assert len(tenant_of(cache).engine.handle._async) == 1
 
 
-def test_a_schema_that_is_dropped_is_not_kept(memory_cache: ResponseCache) -> None:
+def test_a_schema_without_references_is_freed(memory_cache: ResponseCache) -> None:
     @strawberry.type
     class Query:
         @cache_control(ttl=60)

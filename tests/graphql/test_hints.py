@@ -104,7 +104,7 @@ def test_the_sdl_keeps_apollos_names_whatever_the_naming_convention() -> None:
     assert DEFINITION in strawberry.Schema(Query, types=[Book], config=config).as_str()
 
 
-def test_inherit_prints_as_apollos_argument() -> None:
+def test_the_sdl_prints_inherit_as_inherit_max_age() -> None:
     @strawberry.type
     class Child:
         @cache_control(inherit=True)
