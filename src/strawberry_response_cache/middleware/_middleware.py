@@ -27,7 +27,8 @@ class ResponseCacheMiddleware:
     Mount it directly around the GraphQL application: inside CORS, sessions, authentication and rate limits. On its
     hits nothing inside runs: no dependency, no ``get_context``, no hook of an extension. It answers a request only
     if the application answered the same request, byte for byte, from the cache before, and only for requesters whose
-    requests the application answered with the same headers recently. Every other request reaches the application as it came.
+    requests the application answered with the same headers recently. Every other request reaches the application
+    as it came.
 
     ``tenant``, ``session`` and ``vary`` are called with the ASGI scope, for each request that may be answered. They
     have to return what the functions of the extension return. If they do not, the middleware turns itself off and
