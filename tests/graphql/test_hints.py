@@ -148,7 +148,9 @@ async def test_a_hint_on_a_type_alone_does_not_make_a_field_cacheable(
     assert reason(result) == "root_without_hint"
 
 
-async def test_a_bare_hint_on_a_scalar_has_no_ttl_to_take(memory_cache: ResponseCache) -> None:
+async def test_a_hint_without_a_ttl_does_not_make_a_scalar_root_field_cacheable(
+    memory_cache: ResponseCache,
+) -> None:
     assert reason(await schema_of(Query, memory_cache).execute("{ number }")) == "without_ttl"
 
 
@@ -163,12 +165,16 @@ async def test_default_ttl_follows_apollos_rule(
     assert said["ttl"] == expected
 
 
-async def test_default_ttl_of_zero_keeps_only_what_is_hinted(memory_cache: ResponseCache) -> None:
+async def test_default_ttl_of_zero_makes_a_field_without_a_ttl_uncacheable(
+    memory_cache: ResponseCache,
+) -> None:
     schema = schema_of(Query, memory_cache, default_ttl=0)
     assert reason(await schema.execute("{ number }")) == "ttl_zero"
 
 
-async def test_ttl_zero_is_inherited_and_longer_ttls_are_not(memory_cache: ResponseCache) -> None:
+async def test_a_ttl_of_zero_is_inherited_from_a_base_type_and_a_longer_ttl_is_not(
+    memory_cache: ResponseCache,
+) -> None:
     @strawberry.interface
     class Never:
         code: str = strawberry.field(directives=[cache_control(ttl=0)])
@@ -228,7 +234,7 @@ def test_cache_control_below_a_type_decorator_says_the_right_order() -> None:
             x: int
 
 
-def test_cache_control_below_a_type_decorator_is_refused_though_its_base_is_a_type() -> None:
+def test_cache_control_below_a_type_decorator_is_refused_also_for_a_subclass_of_a_type() -> None:
     with pytest.raises(TypeError, match=r"above @strawberry\.type"):
 
         @strawberry.type
@@ -254,7 +260,7 @@ def test_cache_control_on_an_input_type_is_refused() -> None:
 
 @pytest.mark.parametrize("ttl", [-1, -0.5, math.nan, math.inf, 1e12, timedelta(seconds=-1)])
 @pytest.mark.parametrize("name", ["ttl", "stale"])
-def test_a_duration_out_of_range_names_itself(ttl: Any, name: str) -> None:
+def test_the_error_of_a_duration_out_of_range_names_the_argument(ttl: Any, name: str) -> None:
     with pytest.raises(CacheConfigurationError, match=rf"^{name} is "):
         cache_control(**{name: ttl})
 
@@ -336,7 +342,7 @@ def test_check_lists_every_mistake_at_once_each_with_its_coordinate(
     assert (result.errors, result.data) == (None, {"thing": {"varied": 2}})
 
 
-def test_a_federated_field_that_requires_others_names_them_in_its_key(
+def test_check_demands_a_key_for_a_federated_field_with_requires_and_a_ttl(
     memory_cache: ResponseCache,
 ) -> None:
     def key(parent: Any) -> Any:
@@ -378,7 +384,7 @@ def memory_extension(memory_cache: ResponseCache) -> Callable[..., ResponseCache
     return make
 
 
-def test_an_extension_in_a_lambda_says_what_to_write(
+def test_the_error_of_an_extension_in_a_lambda_says_what_to_write(
     memory_extension: Callable[..., ResponseCacheExtension],
 ) -> None:
     extension = memory_extension()
@@ -424,14 +430,14 @@ async def _async_veto(result: Any, context: Any) -> bool:
         ({"max_ttl": 0}, "max_ttl is 0; .* enabled=False"),
     ],
 )
-def test_a_bad_option_names_itself(
+def test_the_error_of_a_bad_option_names_it(
     memory_extension: Callable[..., ResponseCacheExtension], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(CacheConfigurationError, match=message):
         memory_extension(**options)
 
 
-def test_a_cache_that_is_none_is_refused() -> None:
+def test_a_cache_of_another_type_is_refused() -> None:
     with pytest.raises(CacheConfigurationError, match="pass a ResponseCache"):
         ResponseCacheExtension("redis://localhost", tenant=None)  # type: ignore[arg-type] # the mistake
 

@@ -22,7 +22,7 @@ async def by_query(parent: Any) -> object:
     return parent.name
 
 
-def test_a_hint_holds_what_is_written() -> None:
+def test_a_hint_holds_every_argument_of_cache_control() -> None:
     assert cache_control().hint == Hint()
     written = cache_control(
         1.5,
@@ -47,7 +47,7 @@ def test_a_hint_holds_what_is_written() -> None:
     assert cache_control(0, scope=CacheScope.PUBLIC).hint == Hint(ttl=0, scope=CacheScope.PUBLIC)
 
 
-def test_a_key_function_is_told_from_others_by_where_it_is_written() -> None:
+def test_a_key_function_is_identified_by_its_module_and_name() -> None:
     hint = cache_control(60, key=by_name).hint
     assert (hint.key, hint.key_name) == (by_name, f"{__name__}:by_name")
     assert "0x" not in repr(hint), "its address differs between processes"
@@ -67,13 +67,13 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
 ]
 
 
-def test_what_contradicts_itself_is_refused() -> None:
+def test_contradicting_arguments_of_cache_control_are_refused() -> None:
     for write, said in REFUSED:
         with pytest.raises(CacheConfigurationError, match=said):
             write()
 
 
-def test_names_that_are_no_list_are_refused() -> None:
+def test_a_string_in_place_of_a_list_of_tags_or_vary_is_refused() -> None:
     for name in ("tags", "vary"):
         wrong: dict[str, Any] = {name: "locale"}
         with pytest.raises(TypeError, match=rf"^{name} .*\["):
@@ -85,7 +85,7 @@ class Note:
     text: str
 
 
-def test_a_hint_leaves_other_directives_where_they_are() -> None:
+def test_a_hint_keeps_the_other_directives_of_a_field_or_type() -> None:
     @cache_control(60, scope=CacheScope.PRIVATE)
     @strawberry.type(directives=[Note(text="type")])
     class Query:
@@ -105,7 +105,7 @@ def test_a_hint_leaves_other_directives_where_they_are() -> None:
     assert "two: Int! @cacheControl(inheritMaxAge: true)\n" in text
 
 
-def test_a_second_hint_is_refused() -> None:
+def test_a_second_hint_on_a_field_or_type_is_refused() -> None:
     with pytest.raises(CacheConfigurationError, match="twice on the type Twice"):
 
         @cache_control(60)
@@ -123,7 +123,7 @@ def test_a_second_hint_is_refused() -> None:
     assert (hint_of(None, "Query.name"), hint_of([], "Query.name")) == (None, None)
 
 
-def test_a_hint_beside_annotated_attributes_is_no_default() -> None:
+def test_a_hint_can_be_an_attribute_of_a_class_that_is_no_graphql_type() -> None:
     hint = cache_control(60)
 
     class Hints:

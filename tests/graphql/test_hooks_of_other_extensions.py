@@ -57,7 +57,7 @@ class RuleOfRequest(SchemaExtension):
 
 
 @pytest.mark.parametrize("outer", ["staff", "guest"])
-def test_a_rule_sees_what_its_extension_set_in_on_validate(
+def test_a_validation_rule_sees_what_its_extension_set_in_on_validate(
     memory_cache: ResponseCache, outer: str
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
@@ -79,7 +79,9 @@ class TrustStaff(SchemaExtension):
         yield
 
 
-def test_a_later_extension_may_drop_rules_in_on_validate(memory_cache: ResponseCache) -> None:
+def test_a_later_extension_can_remove_validation_rules_in_on_validate(
+    memory_cache: ResponseCache,
+) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
     cached = strawberry.Schema(Query, extensions=[DisableIntrospection, ours, TrustStaff])
     plain = strawberry.Schema(Query, extensions=[DisableIntrospection, TrustStaff])
@@ -101,7 +103,7 @@ class AddsRuleLate(SchemaExtension):
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_a_rule_added_in_on_validate_refuses_before_the_execution(
+async def test_a_validation_rule_added_in_on_validate_refuses_before_the_execution(
     memory_cache: ResponseCache, streamed: bool
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
@@ -131,7 +133,7 @@ class Exchanges(SchemaExtension):
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_document_exchanged_after_validation_is_executed(
+def test_a_document_replaced_after_validation_is_executed(
     memory_cache: ResponseCache, before: bool
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
@@ -149,7 +151,7 @@ class RulesLate(SchemaExtension):
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_rules_added_after_validation_change_nothing(
+def test_validation_rules_added_after_validation_have_no_effect(
     memory_cache: ResponseCache, before: bool
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
@@ -158,10 +160,10 @@ def test_rules_added_after_validation_change_nothing(
     assert said(cached.execute_sync("{ secret }")) == said(plain.execute_sync("{ secret }"))
 
 
-async def test_a_request_that_is_closed_in_the_context_of_another_takes_nothing_from_it(
+async def test_closing_an_unfinished_request_during_another_does_not_disturb_the_other(
     memory_cache: ResponseCache,
 ) -> None:
-    """As where the interpreter collects the coroutine of a task that nobody finished."""
+    """The garbage collector closes the coroutine of an unfinished task in whatever context it runs in."""
     given_up: list[Coroutine[Any, Any, Any]] = []
 
     class Collects(SchemaExtension):

@@ -60,7 +60,7 @@ class Numbers:
     ],
     ids=range(16),
 )
-async def test_no_request_causes_a_fault(
+async def test_extreme_values_in_a_request_are_answered_as_without_a_cache(
     memory_cache: ResponseCache, query: str, more: dict[str, Any]
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
@@ -95,7 +95,9 @@ class Tree:
 
 @pytest.mark.parametrize("depth", [60, 75])
 @pytest.mark.parametrize("face", ["sync", "async"])
-async def test_a_deep_query_is_answered(memory_cache: ResponseCache, depth: int, face: str) -> None:
+async def test_a_deeply_nested_query_is_answered_as_without_a_cache(
+    memory_cache: ResponseCache, depth: int, face: str
+) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
     cached = strawberry.Schema(Tree, extensions=[ours])
     plain = strawberry.Schema(Tree)
@@ -136,7 +138,9 @@ class Filtered:
     "query",
     ["query ($f: Filter!) { found(by: $f) }", "query ($f: Filter!) { fresh found(by: $f) }"],
 )
-def test_a_scalar_that_takes_its_value_apart(memory_cache: ResponseCache, query: str) -> None:
+def test_a_scalar_that_changes_the_dict_it_parses_gets_no_wrong_answer(
+    memory_cache: ResponseCache, query: str
+) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
     cached = strawberry.Schema(Filtered, config=SCALARS, extensions=[ours])
     plain = strawberry.Schema(Filtered, config=SCALARS)
@@ -145,10 +149,10 @@ def test_a_scalar_that_takes_its_value_apart(memory_cache: ResponseCache, query:
         assert said(cached.execute_sync(query, {"f": {"kind": kind, "x": 1}})) == said(wanted)
 
 
-async def test_one_request_does_not_keep_anothers_answer_from_being_stored(
+async def test_an_extreme_value_in_one_request_does_not_prevent_storing_a_concurrent_answer(
     memory_cache: ResponseCache,
 ) -> None:
-    """A fault of one request (1e999) keeps everything from being stored that is generated meanwhile."""
+    """A fault would keep every concurrent answer from being stored; 1e999 in a query causes none."""
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     @strawberry.type(name="Query")

@@ -27,7 +27,9 @@ def identity_of(cache: ResponseCache, **parts: Any) -> CacheIdentity:
     return CacheIdentity(cache=cache, **chosen)
 
 
-def test_no_part_of_an_identity_stands_in_its_repr(memory_cache: ResponseCache) -> None:
+def test_the_repr_of_an_identity_holds_no_session_and_no_varied_value(
+    memory_cache: ResponseCache,
+) -> None:
     identity = identity_of(
         memory_cache, session="str:secret", varied={"x": "secret"}, extensions={"y": "secret"}
     )
@@ -40,7 +42,7 @@ def test_only_a_session_makes_an_identity_private(memory_cache: ResponseCache) -
     assert identity_of(memory_cache, session=None).visibility == "public"
 
 
-def test_each_part_of_an_identity_tells_entries_of_fields_apart(
+def test_each_part_of_an_identity_is_part_of_the_keys_of_fields(
     memory_cache: ResponseCache,
 ) -> None:
     one = identity_of(memory_cache)
@@ -65,7 +67,7 @@ def test_empty_and_false_values_are_no_session(value: object) -> None:
     assert printed_session(value) is None
 
 
-def test_sessions_of_different_types_are_different() -> None:
+def test_sessions_of_different_types_have_different_texts() -> None:
     printed = [printed_session(each) for each in ("1", 1, UUID(int=1), str(UUID(int=1)), "alice")]
     assert len({*printed}) == 5
     assert None not in printed
@@ -74,7 +76,7 @@ def test_sessions_of_different_types_are_different() -> None:
 
 @pytest.mark.combined
 @pytest.mark.parametrize("value", [True, 1.0, b"alice", ["alice"], {"id": 1}, object()])
-def test_what_is_neither_a_string_nor_an_int_nor_a_uuid_is_no_clear_session(value: object) -> None:
+def test_a_session_that_is_no_string_int_or_uuid_is_refused(value: object) -> None:
     with pytest.raises(UnclearError) as raised:
         printed_session(value)
     assert raised.value.kind == str(raised.value) == type(value).__qualname__
@@ -84,7 +86,7 @@ async def later() -> str:
     return "alice"
 
 
-async def test_what_has_to_be_awaited_is_known_and_refused_where_nobody_can() -> None:
+async def test_awaitables_are_recognized_and_refused_without_an_event_loop() -> None:
     coroutine = later()
     assert is_awaitable(coroutine)
     assert not is_awaitable("alice")
@@ -102,7 +104,7 @@ async def test_what_has_to_be_awaited_is_known_and_refused_where_nobody_can() ->
         refuse_to_wait(Waiting())
 
 
-def test_the_log_names_the_error_of_a_function_or_the_type_of_what_it_returned() -> None:
+def test_a_refused_value_is_described_by_the_error_of_its_function_or_by_its_type() -> None:
     error = Raised(KeyError("user"))
     assert kind_of_refused(error, error) == "KeyError"
     assert kind_of_refused("alice", Raised(UnclearError(dict))) == "dict"
@@ -126,7 +128,7 @@ def test_advice_names_an_extension_that_a_client_sends(name: str) -> None:
 
 @pytest.mark.combined
 @pytest.mark.parametrize("name", ["", "1a", "a b", "ä", "a" * 65, "a\n", '"', 1])
-def test_a_name_of_another_form_is_not_repeated(name: Any) -> None:
+def test_advice_does_not_repeat_an_unusual_name_of_an_extension(name: Any) -> None:
     problem = unknown_extensions({name})
     assert problem.reason is Reason.REQUEST_EXTENSIONS
     assert "The client sends the extension" not in problem.advice

@@ -137,7 +137,7 @@ def schema_of(cache: ResponseCache, **options: Any) -> strawberry.Schema:
         ("inheriting { ... on Money { amount } }", 20, 20),
     ],
 )
-def test_a_field_without_a_ttl_inherits_its_parents_if_the_type_says_inherit(
+def test_a_field_without_a_ttl_inherits_that_of_its_parent_if_its_type_says_inherit(
     cache: ResponseCache, field: str, own_mode: int | str, apollos: int
 ) -> None:
     query = f"{{ account {{ {field} }} }}"
@@ -151,7 +151,7 @@ def test_a_field_without_a_ttl_inherits_its_parents_if_the_type_says_inherit(
     assert explained.ttl == apollos
 
 
-def test_a_root_field_has_no_parent_to_inherit_from(cache: ResponseCache) -> None:
+def test_inherit_on_a_type_gives_a_root_field_no_ttl(cache: ResponseCache) -> None:
     query = "{ money { amount } }"
     assert outcome(schema_of(cache).execute_sync(query))["reason"] == "without_ttl"
     assert outcome(schema_of(cache, default_ttl=40).execute_sync(query))["ttl"] == 40
@@ -199,7 +199,7 @@ def test_the_sdl_prints_inherit_true_as_apollos_argument() -> None:
     assert "interface Named @cacheControl(scope: PRIVATE, inheritMaxAge: true) {" in printed
 
 
-def test_a_release_that_adds_inherit_true_does_not_read_what_the_release_before_stored(
+def test_a_release_that_adds_inherit_true_hits_no_entry_of_the_release_before(
     cache: ResponseCache,
 ) -> None:
     def released(hint: Any) -> strawberry.Schema:

@@ -85,10 +85,10 @@ def fault(name: str, when: When, caller: str | None = None, occurrence: int = 1)
     ],
 )
 @pytest.mark.parametrize("when", When)
-def test_a_fault_is_raised_to_the_caller(
+def test_an_injected_fault_is_raised_before_or_after_the_whole_call(
     name: str, call: Callable[[], Any], before: list[str], after: list[str], when: When
 ) -> None:
-    """Never to the function itself, and at no suspension."""
+    """The function itself sees no fault, and none is raised where it yields or awaits."""
     unharmed = Instrument()
     play(call, unharmed)
     (found,) = (each for each in unharmed.calls if each.called.name == name)
@@ -109,12 +109,12 @@ def test_a_fault_is_raised_to_the_caller(
         (When.AFTER, ["outer", "inner", "caught", "end"]),
     ],
 )
-def test_the_caller_can_catch_a_fault(when: When, expected: list[str]) -> None:
+def test_the_caller_can_catch_an_injected_fault(when: When, expected: list[str]) -> None:
     assert play(outer, fault("inner", when, "outer")) == 2
     assert ran == expected
 
 
-def test_only_the_chosen_call_fails() -> None:
+def test_an_injected_fault_fails_only_the_chosen_call() -> None:
     def thrice() -> list[int]:
         return [outer() for _ in range(3)]
 
@@ -122,7 +122,7 @@ def test_only_the_chosen_call_fails() -> None:
     assert play(thrice, fault("inner", When.BEFORE, "failing")) == [1, 1, 1]
 
 
-def test_the_recording_of_a_call_that_raises_has_no_end() -> None:
+def test_a_call_that_raises_is_not_recorded_as_ended() -> None:
     instrument = Instrument()
     with pytest.raises(ValueError, match=r"^$"):
         play(failing, instrument)

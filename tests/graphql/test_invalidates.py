@@ -99,7 +99,7 @@ class World:
 TAGS = ("of:{args.names}", "result:{result.name}", "both:{args.names} is {result.name}", "always")
 
 
-async def test_the_tags_are_of_what_was_sent_and_returned(face: Any) -> None:
+async def test_tags_are_filled_from_the_arguments_and_the_result(face: Any) -> None:
     world = World(face, *TAGS)
     result = await world.change("a", "b")
     assert (result.errors, result.data) == (None, {"change": {"name": "gotgot"}})
@@ -116,14 +116,14 @@ async def test_a_mutation_that_raises_invalidates_the_tags_that_need_no_result(
     assert ours(caplog.records) == []
 
 
-async def test_a_mutation_that_is_refused_invalidates_nothing(face: Any) -> None:
+async def test_a_mutation_that_a_permission_refuses_invalidates_nothing(face: Any) -> None:
     world = World(face, *TAGS)
     result = await world.change("forbidden")
     assert [error.message for error in result.errors] == ["no"]
     assert world.told == set()
 
 
-async def test_without_the_cache_a_mutation_runs_as_it_does(
+async def test_a_mutation_with_invalidates_runs_without_the_extension(
     face: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     result = await World(face, *TAGS, cached=False).change("a")
@@ -153,7 +153,7 @@ async def test_without_the_cache_a_mutation_runs_as_it_does(
     ],
     ids=["of a family", "of none", "too many"],
 )
-async def test_a_tag_that_cannot_be_filled_invalidates_all_that_it_may_have_named(
+async def test_a_tag_that_cannot_be_filled_invalidates_every_tag_that_it_may_stand_for(
     face: Any,
     caplog: pytest.LogCaptureFixture,
     tag: str,
@@ -170,7 +170,7 @@ async def test_a_tag_that_cannot_be_filled_invalidates_all_that_it_may_have_name
     assert facts_of(record)["response_cache.failures"] == 1
 
 
-def test_invalidates_names_tags_and_stands_above_the_mutation() -> None:
+def test_invalidates_without_tags_or_below_the_mutation_decorator_is_refused() -> None:
     with pytest.raises(CacheConfigurationError, match="invalidates needs tags"):
         invalidates()
     for below, name in ((change_async, "change_async"), (partial(change), "change")):

@@ -187,7 +187,7 @@ ASYNC = ["awaited", "syncInALoop", "inAThread", "forgotten", "inATask", "nested"
     ("way", "call"),
     [*(("execute", each) for each in SYNC + ASYNC), *(("execute_sync", each) for each in SYNC)],
 )
-async def test_any_resolver_invalidates_in_its_tenant(
+async def test_any_resolver_of_a_mutation_can_invalidate_in_its_tenant(
     memory_cache: ResponseCache, way: str, call: str
 ) -> None:
     served = Served(memory_cache)
@@ -207,7 +207,7 @@ QUERIES = ["seen", "seenInSync", "seenAwaited", "seenInAThread", "seenAndCached"
     ("way", "call"),
     [*(("execute", each) for each in QUERIES), ("execute_sync", "seenInSync")],
 )
-async def test_a_query_invalidates_before_it_answers(
+async def test_a_resolver_of_a_query_invalidates_before_the_query_answers(
     memory_cache: ResponseCache, way: str, call: str
 ) -> None:
     served = Served(memory_cache)
@@ -218,7 +218,7 @@ async def test_a_query_invalidates_before_it_answers(
     assert await served.missed() == {f"acme {BOOK}"}
 
 
-async def test_a_query_without_await_in_an_event_loop_invalidates_before_it_answers(
+async def test_execute_sync_in_an_event_loop_invalidates_before_it_answers(
     new_cache: Callable[..., ResponseCache], valkey_url: str
 ) -> None:
     schema = Served(new_cache(valkey_url)).schema
@@ -231,8 +231,8 @@ async def test_a_query_without_await_in_an_event_loop_invalidates_before_it_answ
     assert status(schema.execute_sync(BOOK, context_value=context)) == "miss"
 
 
-async def test_a_query_does_not_wait_for_another_event_loop() -> None:
-    """A resolver may run one in a thread; waiting for its tasks from here would never end."""
+async def test_a_query_does_not_wait_for_invalidations_in_another_event_loop() -> None:
+    """A resolver may run another event loop in a thread; its tasks cannot be awaited from this one."""
     other = asyncio.new_event_loop()
     task = other.create_task(asyncio.sleep(0))
     async with asyncio.timeout(60):
@@ -242,7 +242,7 @@ async def test_a_query_does_not_wait_for_another_event_loop() -> None:
     other.close()
 
 
-async def test_a_subscription_invalidates(eventually: Eventually) -> None:
+async def test_a_resolver_of_a_subscription_can_invalidate(eventually: Eventually) -> None:
     told: list[tuple[str, ...]] = []
     with ResponseCache.from_url("memory://", prefix="told", on_invalidate=told.append) as cache:
         served = Served(cache)
@@ -255,7 +255,7 @@ async def test_a_subscription_invalidates(eventually: Eventually) -> None:
         await eventually(lambda: told == [("Book:1",)])
 
 
-def test_a_loop_that_ends_right_after_a_query_loses_no_invalidation(
+def test_an_event_loop_that_ends_right_after_a_query_loses_no_invalidation(
     memory_cache: ResponseCache,
 ) -> None:
     served = Served(memory_cache)
@@ -327,7 +327,7 @@ class Nested:
 
 @pytest.mark.parametrize("outer", ["outer", "outerOfAQuery", "inAThread"])
 @pytest.mark.parametrize("before", [True, False])
-def test_changes_within_a_mutation_are_invalidated_after_the_outer_commit(
+def test_changes_of_a_nested_mutation_are_invalidated_after_the_outer_commit(
     memory_cache: ResponseCache, before: bool, outer: str
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=lambda context: context["tenant"])
@@ -356,7 +356,9 @@ def in_a_thread(function: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize("worker", ["a thread", "a coroutine", "a loop of its own"])
-async def test_a_worker_without_a_request_invalidates(cache: ResponseCache, worker: str) -> None:
+async def test_a_background_worker_can_invalidate_without_a_request(
+    cache: ResponseCache, worker: str
+) -> None:
     served = Served(cache)
     await served.missed()
     tenant = cache.for_tenant("acme")
@@ -383,7 +385,7 @@ with ResponseCache.from_url(sys.argv[1], prefix="test") as cache:
 
 
 @pytest.mark.exhaustive
-async def test_a_worker_of_another_process_invalidates(
+async def test_a_background_worker_in_another_process_can_invalidate(
     valkey_url: str, new_cache: Callable[..., ResponseCache]
 ) -> None:
     """As a worker of Celery does, whose process has neither a schema nor an event loop."""
@@ -407,7 +409,7 @@ async def test_on_invalidate_is_called_with_the_tags_that_a_mutation_invalidated
 
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_tags_hold_what_was_sent_whatever_the_mutation_does_to_it(
+async def test_tags_hold_the_sent_arguments_although_the_mutation_changes_them(
     cache: ResponseCache, is_async: bool, fails: bool
 ) -> None:
     def consume(ids: list[strawberry.ID]) -> bool:

@@ -3,7 +3,7 @@
 from strawberry_response_cache.core._bounded import Bounded
 
 
-def test_what_was_used_stays_longer_than_what_was_not() -> None:
+def test_a_used_item_is_evicted_after_items_that_were_not_used() -> None:
     kept: Bounded[str, str] = Bounded(80)
     for key in "abcdefgh":
         kept.put(key, key, size=10)
@@ -14,7 +14,7 @@ def test_what_was_used_stays_longer_than_what_was_not() -> None:
     assert kept.size == 80
 
 
-def test_where_everything_was_used_the_oldest_goes() -> None:
+def test_the_oldest_item_is_evicted_if_all_were_used() -> None:
     kept: Bounded[str, str] = Bounded(80)
     for key in "abcdefgh":
         kept.put(key, key, size=10)
@@ -23,7 +23,7 @@ def test_where_everything_was_used_the_oldest_goes() -> None:
     assert [key for key in "abcdefghi" if kept.get(key)] == [*"bcdefghi"]
 
 
-def test_what_grows_counts_as_used() -> None:
+def test_an_item_that_grows_counts_as_used() -> None:
     kept: Bounded[str, str] = Bounded(80)
     for key in "abcdefg":
         kept.put(key, key, size=10)

@@ -82,7 +82,7 @@ def several_alike(draw: st.DrawFn) -> list[Draft]:
 
 @settings(max_examples=EXAMPLES)
 @given(requests=several_alike(), spoiled=st.booleans())
-def test_every_answer_is_the_one_that_a_schema_without_a_cache_gives(
+def test_every_answer_equals_that_of_a_schema_without_a_cache(
     store: ResponseCache,
     workers: list[strawberry.Schema],
     uncached: strawberry.Schema,
@@ -90,7 +90,7 @@ def test_every_answer_is_the_one_that_a_schema_without_a_cache_gives(
     *,
     spoiled: bool,
 ) -> None:
-    """Where one field keeps the operation from being cached, the others are answered from entries of their own."""
+    """One uncacheable field may be in the operation; the other fields are answered from own entries."""
     clear(store)
     requests = [replace(each, spoiled=spoiled) for each in requests]
     expected = [answer(ask(uncached, each)) for each in requests]
@@ -103,7 +103,7 @@ CHANGES = ["text", "order", "defaults", "undeclared", "session", "neighbour", "w
 
 @settings(max_examples=EXAMPLES)
 @given(draft=drafts(), changes=st.sets(st.sampled_from(CHANGES), min_size=1), data=st.data())
-def test_a_change_that_means_nothing_is_a_hit(
+def test_an_equivalent_request_written_differently_is_a_hit(
     store: ResponseCache,
     workers: list[strawberry.Schema],
     draft: Draft,

@@ -178,7 +178,9 @@ class Persisted(SchemaExtension):
         yield
 
 
-async def test_a_persisted_document_by_its_id_and_by_its_text_are_one(cache: ResponseCache) -> None:
+async def test_a_persisted_document_sent_by_id_and_by_text_shares_an_entry(
+    cache: ResponseCache,
+) -> None:
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
     orders: list[list[Any]] = [[extension, Persisted], [Persisted, extension]]
     for extensions in orders:
@@ -211,7 +213,7 @@ cache.close()
 def test_workers_with_other_hash_seeds_share_an_entry(
     valkey_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One worker is an interpreter with a seed of its own; the other is this process, which has another."""
+    """One worker is another interpreter with its own hash seed; the other is this process."""
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     elsewhere = subprocess.run(
         [sys.executable, "-c", WORKER, valkey_url],
@@ -249,7 +251,7 @@ def key_of_field(*, parent: str, **shared: Any) -> list[str]:
 @pytest.mark.combined
 @pytest.mark.parametrize("session", [None, '"alice"'], ids=["public", "private"])
 @pytest.mark.parametrize("kind", PARTS)
-def test_each_part_of_a_key_tells_entries_apart(kind: str, session: str | None) -> None:
+def test_each_part_of_a_key_changes_the_key(kind: str, session: str | None) -> None:
     key_of: Any = {"operation": operation_key, "field": key_of_field}[kind]
     parts = PARTS[kind] | OF_REQUESTS | {"session": session}
     others = [parts | {name: OTHER[name]} for name in parts]
@@ -260,7 +262,7 @@ def test_each_part_of_a_key_tells_entries_apart(kind: str, session: str | None) 
     assert len(keys) == 1 + len(others)
 
 
-def test_public_and_private_entries_of_operations_and_fields_are_told_apart() -> None:
+def test_public_and_private_entries_of_operations_and_fields_have_different_keys() -> None:
     keys = [
         key_of(**PARTS[kind], **OF_REQUESTS | {"session": session})
         for kind, key_of in (("operation", operation_key), ("field", key_of_field))
@@ -270,7 +272,7 @@ def test_public_and_private_entries_of_operations_and_fields_are_told_apart() ->
 
 
 def test_equal_tags_have_one_digest_in_whatever_order_they_were_collected() -> None:
-    """A frozenset keeps tags with colliding hashes in the order in which they came."""
+    """A frozenset iterates over items with colliding hashes in the order of insertion."""
     pairs = [*itertools.combinations((f"Tag:{number}" for number in range(30)), 2)]
     sets = [(frozenset([one, other]), frozenset([other, one])) for one, other in pairs]
     assert any(list(one) != list(other) for one, other in sets)
@@ -278,7 +280,7 @@ def test_equal_tags_have_one_digest_in_whatever_order_they_were_collected() -> N
     assert len({digest_of_tags(one) for one, _ in sets}) == len(pairs)
 
 
-def test_values_of_sessions_and_vary_functions_have_texts_of_their_own() -> None:
+def test_different_session_and_vary_values_have_different_texts() -> None:
     one = UUID(int=1)
     values = ["a", 1, "1", None, "null", True, "true", 1.5, [1], [[1]], {"a": 1}, {"a": "1"}, ""]
     values += [one, str(one), f"uuid:{one}", UUID(int=2)]
@@ -289,12 +291,12 @@ def test_values_of_sessions_and_vary_functions_have_texts_of_their_own() -> None
     "value",
     [object(), (1,), [(1,)], {"a": (1,)}, {1: 2}, float("nan"), float("inf"), {"a": float("nan")}],
 )
-def test_a_value_that_is_no_json_has_no_text(value: object) -> None:
+def test_a_value_that_is_not_json_cannot_be_in_a_key(value: object) -> None:
     with pytest.raises(UnkeyableError):
         canonical(value)
 
 
-def test_only_values_that_a_resolver_cannot_tell_apart_are_the_same() -> None:
+def test_only_values_that_a_resolver_cannot_distinguish_are_equal() -> None:
     same = [None, True, 1, "a", 1.5, [1, "a"], {"a": [1.5], "b": {"c": None}}]
     other: list[tuple[object, object]] = [
         *((1, 1.0), (1, True), ("1", 1), (0.0, -0.0), (1, 2), ("a", "b"), ([1], (1,))),

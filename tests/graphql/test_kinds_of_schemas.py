@@ -768,7 +768,7 @@ async def test_an_entity_of_a_private_type_is_private_to_its_session(
 
 
 @pytest.mark.parametrize("face", FACES)
-async def test_a_root_value_is_not_cached_unless_it_is_said_to_be_shared(
+async def test_a_request_with_a_root_value_is_not_cached_unless_the_extension_says_it_is_shared(
     memory_cache: ResponseCache, face: str
 ) -> None:
     @strawberry.type
@@ -793,7 +793,7 @@ async def test_a_root_value_is_not_cached_unless_it_is_said_to_be_shared(
         assert (status(result), result.data) == (said, {"name": "ada", "shout": "ADA"})
 
 
-async def test_a_deferred_response_is_delivered_in_parts_each_time(
+async def test_a_deferred_response_is_delivered_in_parts_on_each_request(
     memory_cache: ResponseCache,
 ) -> None:
     schema = deferring([extended(memory_cache)])

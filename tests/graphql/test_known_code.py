@@ -92,7 +92,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, name: str) -> type[SchemaExtension
 @pytest.mark.parametrize(
     "kind", [Executor, IncrementalExecutor, StrawberryGraphQLCoreExecutionContext]
 )
-def test_executors_of_graphql_core_and_strawberry_are_plain_and_no_subclass_is(kind: Any) -> None:
+def test_executors_of_graphql_core_and_strawberry_are_known_code_and_subclasses_are_custom(
+    kind: Any,
+) -> None:
     assert is_plain_executor(kind)
     assert not is_plain_caching(kind)
     further = type("Further", (kind,), {})
@@ -104,7 +106,7 @@ def test_executors_of_graphql_core_and_strawberry_are_plain_and_no_subclass_is(k
     assert problem_of_executor(further, frozenset({further})) is None
 
 
-def test_what_this_package_adds_to_an_executor_leaves_it_plain() -> None:
+def test_the_executor_of_this_package_is_known_code_and_its_subclasses_are_custom() -> None:
     assert is_plain_caching(CachingExecutor)
     assert not is_plain_caching(type("Further", (CachingExecutor,), {}))
 
@@ -114,7 +116,9 @@ def test_what_this_package_adds_to_an_executor_leaves_it_plain() -> None:
 
 @pytest.mark.combined
 @pytest.mark.parametrize("name", HARMLESS)
-def test_resolve_hooks_that_return_the_value_are_known(stand_in: type, name: str) -> None:
+def test_resolve_hooks_of_strawberrys_harmless_extensions_are_known_code(
+    stand_in: type, name: str
+) -> None:
     assert problem_of_hooks([made(stand_in)], NOBODY) is None
     replaced = made(stand_in)
     replaced.resolve = lambda *_, **__: "hidden"
@@ -124,14 +128,14 @@ def test_resolve_hooks_that_return_the_value_are_known(stand_in: type, name: str
 
 @pytest.mark.combined
 @pytest.mark.parametrize("name", [READING, *NOT_READING_DATA, "strawberry.extensions.other.Other"])
-def test_resolve_hooks_of_other_extensions_are_not_known(stand_in: type, name: str) -> None:
+def test_resolve_hooks_of_other_extensions_are_custom_code(stand_in: type, name: str) -> None:
     problem = problem_of_hooks([made(stand_in)], NOBODY)
     assert problem is not None
     assert (problem.reason, name in problem.advice) == (Reason.CUSTOM_CODE, True)
     assert problem_of_hooks([made(stand_in)], frozenset({stand_in})) is None
 
 
-def test_each_hook_is_asked_for_and_a_function_counts_by_itself() -> None:
+def test_each_resolve_hook_is_checked_and_a_function_can_be_trusted() -> None:
     def one(*_: Any) -> None: ...
 
     def other(*_: Any) -> None: ...
@@ -145,7 +149,7 @@ def test_each_hook_is_asked_for_and_a_function_counts_by_itself() -> None:
     assert problem_of_hooks([other, one], trusted) is not None
 
 
-def test_a_middleware_manager_counts_and_so_do_its_middlewares() -> None:
+def test_middlewares_and_custom_middleware_managers_are_custom_code_unless_trusted() -> None:
     def middleware(*_: Any) -> None: ...
 
     class Further(MiddlewareManager):
@@ -167,7 +171,7 @@ def test_a_middleware_manager_counts_and_so_do_its_middlewares() -> None:
 
 @pytest.mark.combined
 @pytest.mark.parametrize("name", [*HARMLESS, READING])
-def test_extensions_that_leave_documents_alone_may_stand_after_this_packages(
+def test_extensions_that_never_change_documents_have_no_later_on_parse_hook(
     stand_in: type, name: str
 ) -> None:
     assert not has_later("on_parse", [OURS, made(stand_in)], OURS)
@@ -175,13 +179,13 @@ def test_extensions_that_leave_documents_alone_may_stand_after_this_packages(
 
 @pytest.mark.combined
 @pytest.mark.parametrize("name", NOT_READING_DATA)
-def test_extensions_that_may_change_documents_act_after_this_packages(
+def test_extensions_that_may_change_documents_have_a_later_on_parse_hook(
     stand_in: type, name: str
 ) -> None:
     assert has_later("on_parse", [OURS, made(stand_in)], OURS)
 
 
-def test_only_what_stands_after_this_packages_extension_and_has_the_hook_acts_later() -> None:
+def test_only_extensions_listed_after_this_packages_with_the_hook_have_a_later_hook() -> None:
     parsing, executing = made(hooked("on_parse")), made(hooked("on_execute"))
     assert has_later("on_parse", None, OURS), "they are not known"
     assert not has_later("on_parse", [OURS], OURS)
@@ -195,7 +199,7 @@ def test_only_what_stands_after_this_packages_extension_and_has_the_hook_acts_la
 
 @pytest.mark.combined
 @pytest.mark.parametrize("name", [*HARMLESS, READING, *NOT_READING_DATA])
-def test_extensions_that_are_known_neither_see_results_nor_decide_per_request(
+def test_known_extensions_neither_see_results_nor_decide_per_request(
     stand_in: type, name: str
 ) -> None:
     others = [OURS, made(stand_in)]
@@ -214,7 +218,7 @@ def test_extensions_that_are_known_neither_see_results_nor_decide_per_request(
         ("on_validate", False),
     ],
 )
-def test_an_unknown_hook_may_decide_per_request_and_see_what_is_there_when_it_is_called(
+def test_an_unknown_hook_may_decide_per_request_and_see_results_if_it_runs_around_the_execution(
     hook: str, *, sees: bool
 ) -> None:
     kind = hooked(hook)
@@ -226,12 +230,12 @@ def test_an_unknown_hook_may_decide_per_request_and_see_what_is_there_when_it_is
     assert not may_decide_per_request([OURS, made(kind)], OURS, trusted)
 
 
-def test_an_extension_without_such_hooks_does_neither() -> None:
+def test_extensions_without_hooks_neither_see_results_nor_decide_per_request() -> None:
     for others in ([], [OURS], [OURS, made(hooked())], [made(hooked("resolve"))]):
         assert not may_see_results(others, OURS)
         assert not may_decide_per_request(others, OURS, NOBODY)
 
 
-def test_extensions_that_are_not_known_may_do_both() -> None:
+def test_without_a_list_of_extensions_some_may_see_results_and_decide_per_request() -> None:
     assert may_see_results(None, OURS)
     assert may_decide_per_request(None, OURS, NOBODY)

@@ -147,7 +147,7 @@ async def test_a_hit_coerces_no_variables_and_builds_no_executor(
     assert counted == Counted(coercions=1, executors=1)
 
 
-async def test_a_miss_that_came_before_coerces_its_variables_once(
+async def test_a_repeated_request_that_misses_coerces_its_variables_once(
     cache: ResponseCache, counted: Counted
 ) -> None:
     schema = made(cache)
@@ -158,7 +158,7 @@ async def test_a_miss_that_came_before_coerces_its_variables_once(
     assert counted == Counted(coercions=2, executors=2)
 
 
-async def test_what_a_custom_scalar_parses_is_parsed_on_each_request(
+async def test_a_custom_scalar_parses_its_variable_on_each_request(
     cache: ResponseCache, counted: Counted
 ) -> None:
     schema = made(cache)
@@ -182,7 +182,7 @@ async def test_what_a_custom_scalar_parses_is_parsed_on_each_request(
         ("query($t: String) { said(text: $t) }", {"t": "null"}, {}),
     ],
 )
-async def test_other_variables_are_another_request(
+async def test_requests_with_different_variables_have_entries_of_their_own(
     cache: ResponseCache, query: str, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     schema = made(cache)
@@ -192,7 +192,7 @@ async def test_other_variables_are_another_request(
     assert answers[0][1] == answers[2][1] != answers[1][1] == answers[3][1]
 
 
-async def test_a_value_of_another_type_is_coerced_although_an_equal_one_came_before(
+async def test_a_value_of_a_wrong_type_is_refused_although_an_equal_value_was_sent_before(
     cache: ResponseCache,
 ) -> None:
     schema = made(cache)
@@ -202,7 +202,7 @@ async def test_a_value_of_another_type_is_coerced_although_an_equal_one_came_bef
         assert (await schema.execute(SAID, {"n": wrong})).errors
 
 
-async def test_operations_of_one_document_are_told_apart_by_name(cache: ResponseCache) -> None:
+async def test_operations_of_one_document_are_distinguished_by_name(cache: ResponseCache) -> None:
     schema = made(cache)
     both = 'query A { said(text: "a") } query B { said(text: "b") }'
     for _ in range(2):
@@ -211,7 +211,7 @@ async def test_operations_of_one_document_are_told_apart_by_name(cache: Response
         assert (a.data, b.data) == ({"said": "0 'a' None None"}, {"said": "0 'b' None None"})
 
 
-async def test_variables_that_a_later_extension_changes_are_those_that_count(
+async def test_variables_that_a_later_extension_replaces_are_the_ones_used(
     cache: ResponseCache,
 ) -> None:
     numbers = iter([1, 2, 1])
@@ -227,7 +227,7 @@ async def test_variables_that_a_later_extension_changes_are_those_that_count(
     assert answers == [f"{n}.0 '' None None" for n in (1, 2, 1)]
 
 
-async def test_an_executor_of_the_users_builds_itself_on_each_request(
+async def test_a_custom_executor_is_built_on_each_request(
     cache: ResponseCache,
 ) -> None:
     numbers = iter([1, 2])
@@ -245,7 +245,7 @@ async def test_an_executor_of_the_users_builds_itself_on_each_request(
     assert answers == ["1.0 '' None None", "2.0 '' None None"]
 
 
-async def test_an_extension_that_refuses_when_the_execution_begins_is_asked_on_each_hit(
+async def test_an_extension_that_refuses_in_on_execute_is_called_on_each_hit(
     cache: ResponseCache,
 ) -> None:
     allowed = iter([True, False])
@@ -301,7 +301,7 @@ async def test_a_validation_rule_is_run_on_each_request(cache: ResponseCache) ->
     assert (await schema.execute("{ said }")).errors
 
 
-async def test_tenant_session_and_varied_values_are_asked_on_each_request(
+async def test_tenant_session_and_vary_functions_are_called_on_each_request(
     cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -352,7 +352,7 @@ async def test_tenants_that_send_the_same_request_in_turns_have_entries_of_their
     assert found == ["miss", "miss", "hit", "hit", "hit", "hit"]
 
 
-async def test_of_operations_that_are_never_cached_no_request_is_remembered(
+async def test_requests_with_operations_that_are_never_cached_are_not_remembered(
     cache: ResponseCache,
 ) -> None:
     schema = made(cache)
@@ -385,7 +385,7 @@ async def test_a_scalar_that_changes_its_argument_keeps_the_operation_from_being
     assert answers == [("bypass", "a"), ("bypass", "b")]
 
 
-async def test_an_unknown_form_of_building_executors_costs_the_memory_of_requests_only(
+async def test_an_unknown_way_of_building_executors_still_hits_but_remembers_no_request(
     cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, counted: Counted
 ) -> None:
     monkeypatch.setattr(operation, "_BUILDS_AS_KNOWN", False)
@@ -396,7 +396,7 @@ async def test_an_unknown_form_of_building_executors_costs_the_memory_of_request
     assert counted.executors == 2
 
 
-async def test_functions_of_the_context_may_be_async_one_by_one(cache: ResponseCache) -> None:
+async def test_tenant_may_be_a_plain_function_where_session_is_async(cache: ResponseCache) -> None:
     calls: list[str] = []
 
     def tenant(_: object) -> str:
@@ -428,10 +428,10 @@ async def test_known_requests_are_bounded_in_bytes(
 
 
 @pytest.mark.parametrize("text", ["A", "é", "😀"])
-async def test_every_text_that_a_client_chooses_counts_as_what_it_takes(
+async def test_the_size_of_known_requests_counts_variables_and_operation_names_in_bytes(
     new_cache: Callable[..., ResponseCache], text: str
 ) -> None:
-    """The name of an operation as well, of which each request has its own copy."""
+    """Each request has its own copy of the name of its operation."""
     schema = made(new_cache("memory://"))
     name = "A" * 20_000
     query = f"query {name}($text: String!) {{ said(text: $text) }}"
@@ -495,7 +495,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any], Callable[[dict[str, Any]], object]
 @pytest.mark.parametrize("form", ["{}", "{} uncached"])
 @pytest.mark.parametrize("came_before", [True, False])
 @pytest.mark.parametrize(("declared", "sent", "change"), CHANGES.values(), ids=CHANGES.keys())
-async def test_variables_that_change_after_the_execution_began_change_no_answer(
+async def test_variables_changed_after_the_execution_began_do_not_change_the_answer(
     cache: ResponseCache,
     declared: str,
     sent: dict[str, Any],
@@ -504,7 +504,7 @@ async def test_variables_that_change_after_the_execution_began_change_no_answer(
     *,
     came_before: bool,
 ) -> None:
-    """What logs requests may take secrets out of the variables while the cache is asked."""
+    """A request logger may remove secrets from the variables during the lookup."""
     changed: list[dict[str, Any]] = []
 
     async def tenant(_: object) -> str:
@@ -572,14 +572,14 @@ NOT_JSON: list[Any] = [
 ]  # fmt: skip
 
 
-def test_variables_that_differ_are_told_apart() -> None:
+def test_different_variables_have_different_digests() -> None:
     digests = [_digest_of_variables(each) for each in TOLD_APART]
     assert None not in digests
     assert len(set(digests)) == len(TOLD_APART)
     assert [_digest_of_variables(copy.deepcopy(each)) for each in TOLD_APART] == digests
 
 
-def test_values_that_are_referred_to_more_than_once_are_the_same_variables() -> None:
+def test_variables_with_shared_and_with_copied_values_have_equal_digests() -> None:
     one, other = (b"word".decode() for _ in range(2))
     assert one is not other
     assert _digest_of_variables({"a": one, "b": one}) == _digest_of_variables(
@@ -587,18 +587,18 @@ def test_values_that_are_referred_to_more_than_once_are_the_same_variables() -> 
     )
 
 
-def test_long_variables_are_known_by_a_digest() -> None:
+def test_the_digest_of_long_variables_has_20_bytes() -> None:
     for sent in ({"a": "word" * 100}, {"a": ["word" * 100]}):
         assert len(_digest_of_variables(sent) or b"") == 20
 
 
-def test_no_variables_and_empty_variables_are_the_same_request() -> None:
+def test_no_variables_and_empty_variables_have_equal_digests() -> None:
     assert _digest_of_variables(None) == _digest_of_variables({})
 
 
 @pytest.mark.combined  # each kind of value by itself
 @pytest.mark.parametrize("sent", NOT_JSON, ids=range(len(NOT_JSON)))
-def test_what_is_no_plain_json_is_not_remembered(sent: object) -> None:
+def test_variables_that_are_not_plain_json_have_no_digest(sent: object) -> None:
     assert _digest_of_variables(sent) is None
 
 

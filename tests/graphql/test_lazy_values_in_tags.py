@@ -43,7 +43,7 @@ def filled(value: object) -> list[str]:
     [("a", ["a"]), (7, ["7"]), (True, ["true"]), (None, []), ([1, None, "b"], ["1", "b"])],
     ids=repr,
 )
-def test_a_placeholder_takes_the_value_behind_a_lazy_object(
+def test_a_placeholder_is_filled_with_the_value_of_a_lazy_object(
     lazy: Any, value: object, expected: list[str]
 ) -> None:
     assert filled(lazy(lambda: value)) == [f"Account:{each}" for each in expected]
@@ -52,7 +52,9 @@ def test_a_placeholder_takes_the_value_behind_a_lazy_object(
 @pytest.mark.parametrize(
     "value", [1.5, object(), FailsToIterate([1]), 10**5000], ids=lambda v: type(v).__name__
 )
-def test_a_placeholder_without_an_identity_is_unfilled(lazy: Any, value: object) -> None:
+def test_a_placeholder_cannot_be_filled_with_a_value_that_identifies_nothing(
+    lazy: Any, value: object
+) -> None:
     for each in (value, lazy(lambda: value), lazy(fails)):
         with pytest.raises(UnfilledError, match=r"^\{result\.account\} (raised LookupError|is a )"):
             filled(each)
