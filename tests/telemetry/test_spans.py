@@ -781,3 +781,22 @@ async def test_telemetry_that_fails_prevents_no_refresh(
         await eventually(lambda: cache.statistics().store["put"].calls == 2)
     assert "Telemetry failed (RuntimeError, cache 'test')" in caplog.text
     assert SECRET not in caplog.text
+
+
+async def test_the_span_of_a_refresh_whose_thread_cannot_start_ends(
+    url: str, recorder: Recorder, raw_of: Any
+) -> None:
+    observer = OpenTelemetry(tracer_provider=recorder.provider)
+    async with unhurried(url, observer, early_refresh=0) as cache:
+
+        def ask() -> int:
+            return cache.remember_sync(["a"], 600, lambda: 1, stale=600, background=True).value
+
+        ask()
+        raw = raw_of(cache)
+        (key,) = raw.keys("*:e:*")
+        raw.pexpire(key, 300_000)
+        driver_of(cache, synchronous=True)._background.shutdown()  # as where the interpreter ends
+        with recorder.tracer.start_as_current_span("request"):
+            assert ask() == 1
+    assert telemetry.REFRESH in {span.name for span in recorder.spans()}
