@@ -196,7 +196,7 @@ def listed(selection: str, count: int = COUNT) -> str:
     return f"{{ items(count: {count}) {{ {selection} }} }}"
 
 
-async def test_a_level_of_hits_is_one_script_for_each_hundred_fields(
+async def test_hits_of_the_fields_of_a_list_take_one_script_for_each_hundred(
     valkey_cache: ResponseCache, raw_valkey: Any
 ) -> None:
     shop = Shop(valkey_cache)
@@ -213,7 +213,7 @@ async def test_a_level_of_hits_is_one_script_for_each_hundred_fields(
 
 @pytest.mark.combined
 @pytest.mark.parametrize("selection", ["price", "__typename price", "id price name", "keyed"])
-async def test_hits_of_a_level_take_no_task_each(
+async def test_hits_of_the_fields_of_a_list_take_no_task_each(
     quick_cache: ResponseCache, selection: str
 ) -> None:
     shop = Shop(quick_cache)
@@ -237,7 +237,7 @@ async def test_hits_of_a_level_take_no_task_each(
     assert tasks < 10
 
 
-async def test_a_level_of_which_some_fields_are_known_executes_the_others(
+async def test_fields_of_a_list_without_an_entry_are_executed_beside_hits(
     quick_cache: ResponseCache,
 ) -> None:
     shop = Shop(quick_cache)
@@ -251,7 +251,7 @@ async def test_a_level_of_which_some_fields_are_known_executes_the_others(
     assert shop.resolved == []
 
 
-async def test_an_invalidated_entry_of_a_level_is_generated_again(
+async def test_only_the_invalidated_field_of_a_list_is_generated_again(
     quick_cache: ResponseCache,
 ) -> None:
     shop = Shop(quick_cache)
@@ -262,10 +262,10 @@ async def test_an_invalidated_entry_of_a_level_is_generated_again(
 
 
 @pytest.mark.parametrize("field", ["mine", "turned"])
-async def test_a_level_of_private_fields_is_each_sessions_own(
+async def test_private_fields_of_a_list_are_stored_per_session(
     quick_cache: ResponseCache, field: str
 ) -> None:
-    """Those that turned PRIVATE while they ran as well: a marker under their public key is no value."""
+    """This holds also for fields that turn PRIVATE while they run: the marker under their public key is no value."""
     shop = Shop(quick_cache)
     for _ in range(2):
         for session in ("alice", "bob"):
@@ -278,7 +278,7 @@ async def test_a_level_of_private_fields_is_each_sessions_own(
     assert shop.resolved == [0, 1, 3]
 
 
-async def test_what_a_resolver_says_above_a_level_counts_for_its_entries(
+async def test_a_restriction_by_the_resolver_of_a_list_counts_for_the_fields_of_its_items(
     quick_cache: ResponseCache,
 ) -> None:
     shop = Shop(quick_cache)
@@ -293,7 +293,7 @@ async def test_what_a_resolver_says_above_a_level_counts_for_its_entries(
     assert shop.resolved == [0, 1, 3]
 
 
-async def test_local_memory_answers_a_level_without_asking(
+async def test_local_memory_answers_the_fields_of_a_list_without_a_lookup_in_redis(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any, eventually: Any
 ) -> None:
     cache = new_cache(valkey_url, local_bytes=1_000_000)
@@ -311,10 +311,10 @@ async def test_local_memory_answers_a_level_without_asking(
     assert (fields.redis_hits, fields.local_hits) == (COUNT - 1, COUNT - 1)
 
 
-async def test_a_list_that_comes_later_does_not_see_what_was_invalidated_before_it_came(
+async def test_a_list_that_resolves_later_is_not_served_an_entry_invalidated_before(
     quick_cache: ResponseCache, eventually: Any
 ) -> None:
-    """Another process invalidates while the list is awaited: what an earlier list looked up is old by then."""
+    """Another process invalidates while the second list is awaited, after the first list was looked up."""
     shop = Shop(quick_cache)
     another = ResponseCache(tenant_of(quick_cache).engine.handle, prefix="test", telemetry=False)
     await shop.ask(listed("price", 4))
@@ -330,7 +330,9 @@ async def test_a_list_that_comes_later_does_not_see_what_was_invalidated_before_
     await another.aclose()
 
 
-async def test_hits_of_a_level_are_counted(quick_cache: ResponseCache) -> None:
+async def test_statistics_count_the_hits_of_the_fields_of_a_list(
+    quick_cache: ResponseCache,
+) -> None:
     shop = Shop(quick_cache)
     for _ in range(3):
         await shop.ask(listed("price", 20))
@@ -338,8 +340,10 @@ async def test_hits_of_a_level_are_counted(quick_cache: ResponseCache) -> None:
     assert (fields.redis_hits, fields.local_hits, fields.misses) == (38, 0, 19)
 
 
-async def test_a_level_does_not_hold_up_the_loaders_beside_it(quick_cache: ResponseCache) -> None:
-    """A list in which something else is awaited does not wait for its entries."""
+async def test_lookups_of_a_list_do_not_split_the_batches_of_dataloaders(
+    quick_cache: ResponseCache,
+) -> None:
+    """Other fields of the list are awaited without waiting for the entries."""
     shop = Shop(quick_cache)
     query = "{ a: items(count: 6) { price loaded } b: items(count: 4) { loaded } }"
     for _ in range(2):
@@ -350,7 +354,7 @@ async def test_a_level_does_not_hold_up_the_loaders_beside_it(quick_cache: Respo
 
 
 @pytest.mark.parametrize(("field", "scope"), [("price", "PUBLIC"), ("mine", "PRIVATE")])
-async def test_debug_counts_the_hits_of_a_level(
+async def test_debug_counts_the_hits_of_the_fields_of_a_list(
     quick_cache: ResponseCache, field: str, scope: str
 ) -> None:
     extension = ResponseCacheExtension(
@@ -366,7 +370,9 @@ async def test_debug_counts_the_hits_of_a_level(
     assert 59 <= told["age"] + told["ttl"] <= 60
 
 
-async def test_what_holds_a_level_has_the_tags_of_its_hits(quick_cache: ResponseCache) -> None:
+async def test_a_parent_entry_has_the_tags_of_the_hits_in_its_list(
+    quick_cache: ResponseCache,
+) -> None:
     shop, query = Shop(quick_cache), "{ shelf { items { tagged } } }"
 
     async def wait() -> None:
@@ -380,7 +386,7 @@ async def test_what_holds_a_level_has_the_tags_of_its_hits(quick_cache: Response
     assert sorted(shop.resolved) == [0, 1, 2, 3]
 
 
-async def test_a_level_after_a_variable_was_bound_anew_is_not_answered_with_what_was_sent(
+async def test_fields_of_a_list_are_not_answered_for_the_sent_variable_after_a_resolver_rebound_it(
     quick_cache: ResponseCache,
 ) -> None:
     shop, sent = Shop(quick_cache), {"of": [1]}

@@ -232,7 +232,7 @@ def lives(ttl: int) -> range:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("query", "ttl", "stale", "limited_by"), LIVES)
-async def test_the_lowest_ttl_and_the_lowest_stale_window_count(
+async def test_an_entry_has_the_lowest_ttl_and_the_lowest_stale_window_of_its_fields(
     cache: ResponseCache,
     raw: Any,
     form: str,
@@ -264,7 +264,7 @@ async def test_the_lowest_ttl_and_the_lowest_stale_window_count(
     ],
 )
 @pytest.mark.parametrize("default_ttl", [1200, 9000])
-async def test_a_default_ttl_lengthens_no_members(
+async def test_default_ttl_lengthens_the_ttl_of_no_union_member(
     cache: ResponseCache, query: str, ttl: int, default_ttl: int
 ) -> None:
     schema = BothWays(Lives, cache, types=[Plain, Lasting], default_ttl=default_ttl)
@@ -314,7 +314,7 @@ class Inexact:
     ],
 )
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_scalar_that_json_would_change_is_found_wherever_it_stands(
+async def test_a_scalar_that_json_would_change_is_not_stored_wherever_it_is_in_the_answer(
     cache: ResponseCache, form: str, query: str
 ) -> None:
     schema = BothWays(Inexact, cache)
@@ -460,7 +460,7 @@ DECLARED = ("leaf", "first", "last", "far", "united")
         "nowhere",
     ],
 )
-async def test_a_hint_above_a_type_or_a_field_holds_at_whatever_distance(
+async def test_a_hint_above_an_interface_type_or_field_holds_however_far_above_it_is(
     cache: ResponseCache, where: str, what: str
 ) -> None:
     query, types = world(where, HINTS[what])

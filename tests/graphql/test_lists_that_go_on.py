@@ -227,7 +227,7 @@ FINISHED: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("make", [flat, nested])
 @pytest.mark.parametrize("name", FINISHED)
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
-async def test_below_a_finished_list_fields_have_entries_of_their_own(
+async def test_fields_of_the_items_of_a_finished_list_have_entries_of_their_own(
     cache: ResponseCache, name: str, way: str, make: Callable[..., Any]
 ) -> None:
     shop = schema_of({name: make(FINISHED[name])}, cache)
@@ -269,7 +269,7 @@ async def test_a_relation_of_sqlalchemy_is_a_finished_list(cache: ResponseCache)
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_below_entities_of_federation_fields_have_entries_if_none_is_found_later(
+async def test_fields_of_entities_have_entries_unless_resolve_reference_is_async(
     cache: ResponseCache, is_async: bool
 ) -> None:
     @strawberry.federation.type(keys=["id"])

@@ -153,7 +153,7 @@ async def test_a_created_object_invalidates_no_entry_without_such_a_list(served:
 
 
 @pytest.mark.parametrize("reach", ["lists", "types"])
-async def test_a_tag_reaches_a_list_of_whose_items_less_is_selected(
+async def test_an_explicit_tag_invalidates_a_list_of_which_the_objects_are_not_selected(
     memory_cache: ResponseCache, reach: str
 ) -> None:
     served = Served(memory_cache, "execute", "operation", invalidate_on_mutation=reach)
@@ -169,7 +169,9 @@ def nested(root: str, depth: int) -> str:
     return f"{{ {root} {{ " + "inner { " * depth + "author { id }" + " }" * depth + " } }"
 
 
-async def test_a_list_is_reached_through_so_many_objects(served: Served) -> None:
+async def test_a_created_object_invalidates_a_list_up_to_a_bounded_depth_of_objects(
+    served: Served,
+) -> None:
     for depth, in_fragments in itertools.product(range(DEEPEST + 1), [False, True]):
         query = nested("boxes", depth)
         if in_fragments:
@@ -212,21 +214,21 @@ COSTS_8 = "{ numbers { number commit { id author { id } } } }"
 """Three selection sets with five selections."""
 
 
-def test_a_walk_of_lists_looks_at_so_many_times_more_than_that_of_the_query() -> None:
+def test_the_walk_of_lists_finds_all_tags_within_its_allowance() -> None:
     held = held_in(COSTS_8, allowance=3)
     assert held.tags == {"[Commit]", "[Author]"}
     assert not held.is_cut_short
 
 
-def test_a_list_of_which_not_everything_was_looked_at_is_told() -> None:
+def test_the_walk_of_lists_reports_that_it_was_cut_short() -> None:
     assert held_in(COSTS_8, allowance=2).is_cut_short
 
 
-def test_a_list_that_is_noted_again_costs_nothing() -> None:
+def test_a_list_that_is_noted_again_takes_nothing_of_the_allowance() -> None:
     assert not held_in(COSTS_8, allowance=3, times=100).is_cut_short
 
 
-def test_a_list_within_the_items_of_a_list_is_noted_for_itself() -> None:
+def test_the_walk_of_a_list_leaves_out_lists_within_its_items() -> None:
     held = held_in("{ pullRequests { commits { commit { id } } } }", allowance=100)
     assert held.tags == set()
 
@@ -281,7 +283,7 @@ class Making:
 
 
 @pytest.mark.parametrize("made", ["makePen", "makeBrush"])
-def test_a_list_is_reached_through_each_type_of_its_items(
+def test_a_created_object_invalidates_a_list_if_any_type_of_its_items_holds_such_objects(
     memory_cache: ResponseCache, made: str
 ) -> None:
     """One selection of an interface is looked at for each type that implements it."""

@@ -68,7 +68,7 @@ def aliased(field: str) -> str:
     ],
     ids=["unfilled after a mutation", "unfilled", "on_commit", "async on_commit", "no tenant"],
 )
-async def test_a_line_is_written_once_per_interval(
+async def test_each_log_line_is_written_once_per_interval(
     memory_cache: ResponseCache,
     caplog: pytest.LogCaptureFixture,
     query: str,
@@ -89,7 +89,7 @@ async def _nothing() -> None:
     pass
 
 
-async def test_values_and_refreshes_are_logged_once_per_interval(
+async def test_unstorable_values_and_failed_refreshes_are_logged_once_per_interval(
     new_cache: Callable[..., ResponseCache], raw_of: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = new_cache("memory://", strict=False)

@@ -145,7 +145,7 @@ def _answers(schema: strawberry.Schema, query: str, *, in_loop: bool) -> list[An
 
 @pytest.mark.parametrize("in_loop", [True, False])
 @pytest.mark.parametrize("what", CASES)
-def test_a_log_that_fails_changes_no_answer(
+def test_a_log_handler_that_raises_changes_no_answer(
     what: str,
     in_loop: bool,
     failing: Failing,
@@ -169,7 +169,7 @@ def test_a_log_that_fails_changes_no_answer(
 @pytest.mark.faults
 @pytest.mark.parametrize("in_loop", [True, False])
 @pytest.mark.parametrize("query", ["{ hello }", CHANGE])
-def test_a_log_that_fails_lets_no_fault_out_of_the_guard(
+def test_a_log_handler_that_raises_during_a_fault_changes_no_answer(
     query: str,
     in_loop: bool,
     failing: Failing,
@@ -187,7 +187,7 @@ def test_a_log_that_fails_lets_no_fault_out_of_the_guard(
     assert any("A fault of strawberry-response-cache" in line for line in failing.lines)
 
 
-def test_a_line_names_the_function_that_wrote_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_record_names_the_function_that_wrote_it(caplog: pytest.LogCaptureFixture) -> None:
     Log(LOGGER).warning("%s", "said")
     (record,) = caplog.records
     frame = inspect.currentframe()
@@ -195,7 +195,7 @@ def test_a_line_names_the_function_that_wrote_it(caplog: pytest.LogCaptureFixtur
     assert record.funcName == frame.f_code.co_name
 
 
-def test_an_interrupt_in_a_handler_goes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keyboard_interrupt_in_a_log_handler_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             raise KeyboardInterrupt

@@ -118,7 +118,7 @@ def _worker(cache: ResponseCache, face: str) -> Callable[..., Any]:
 @pytest.mark.parametrize("query", ["{ prices }", "{ prices shop { id } }", "{ shop { prices } }"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("face", FACES)
-async def test_a_renewed_answer_that_restricts_nothing_is_of_its_session_alone(
+async def test_an_answer_renewed_without_a_restriction_stays_private_to_its_session(
     new_cache: Callable[..., ResponseCache],
     url: str,
     face: str,
@@ -170,10 +170,10 @@ async def test_an_operation_that_failed_in_part_is_renewed_field_by_field(
     assert {each["status"] for each in outcome(again)["fields"]} == {"hit"}
 
 
-async def test_forgetting_an_entry_leaves_its_marker_and_clearing_does_not(
+async def test_forget_keeps_the_marker_of_an_entry_and_clear_removes_it(
     cache: ResponseCache, raw: Any
 ) -> None:
-    """A cleared tenant is a new one, in which nothing has turned PRIVATE."""
+    """In a cleared tenant, nothing has turned PRIVATE."""
     ask = _worker(cache, "async")
     await ask("alice", "{ prices }")
     sizes = {key: len(raw.get(key)) for key in raw.scan_iter("*:e:*")}
@@ -188,7 +188,9 @@ async def test_forgetting_an_entry_leaves_its_marker_and_clearing_does_not(
     assert outcome(await ask("bob", "{ prices }"))["scope"] == "PUBLIC"
 
 
-async def test_forget_deletes_also_what_is_no_entry(cache: ResponseCache, raw: Any) -> None:
+async def test_forget_deletes_keys_and_values_that_only_look_like_a_marker(
+    cache: ResponseCache, raw: Any
+) -> None:
     keys = tenant_of(cache).keys(["any"])
     raw.hset(keys.entry, "-marker ", "1")
     await cache.forget(["any"])

@@ -84,7 +84,7 @@ def schema_of(cache: ResponseCache, **options: Any) -> strawberry.Schema:
         ("{ restricted(ttl: 30) }", {}, 30),
     ],
 )
-def test_a_longer_ttl_counts_as_max_ttl_wherever_it_is_written(
+def test_max_ttl_caps_a_longer_ttl_wherever_it_is_written(
     cache: ResponseCache, query: str, options: dict[str, Any], ttl: int
 ) -> None:
     schema = schema_of(cache, max_ttl=60, **options)
@@ -95,7 +95,7 @@ def test_a_longer_ttl_counts_as_max_ttl_wherever_it_is_written(
         assert explain(schema, query).ttl == ttl
 
 
-def test_entries_of_fields_live_no_longer(cache: ResponseCache) -> None:
+def test_max_ttl_caps_the_entries_of_fields(cache: ResponseCache) -> None:
     schema = schema_of(cache, max_ttl=60)
     for _ in range(2):
         said = outcome(schema.execute_sync("{ plain { id balance } long }"))
@@ -109,7 +109,7 @@ def test_entries_of_fields_live_no_longer(cache: ResponseCache) -> None:
     assert (whole["ttl"], "fields" in whole) == (60, False)
 
 
-def test_an_entry_from_before_max_ttl_was_lowered_is_not_read(cache: ResponseCache) -> None:
+def test_an_entry_stored_before_max_ttl_was_lowered_is_not_read(cache: ResponseCache) -> None:
     before, lower, higher = (schema_of(cache, max_ttl=ttl) for ttl in (None, 60, 7200))
     for query in ("{ long }", "{ plain { id balance } long }"):
         before.execute_sync(query)
@@ -123,7 +123,7 @@ def test_an_entry_from_before_max_ttl_was_lowered_is_not_read(cache: ResponseCac
     assert status(before.execute_sync("{ short }")) == "hit"
 
 
-def test_check_and_explain_name_what_is_cut(cache: ResponseCache) -> None:
+def test_check_and_explain_name_each_ttl_that_max_ttl_cuts(cache: ResponseCache) -> None:
     extension = ResponseCacheExtension(cache, tenant=None, max_ttl=60)
     schema = strawberry.Schema(Query, extensions=[extension])
     (note,) = extension.check(schema)

@@ -138,11 +138,11 @@ def test_each_mistake_is_named_by_its_place(
         lambda: with_item(made("Item", x=invalidates("Item")(resolved(ttl=60)))),
     ],
 )
-def test_nothing_is_named_that_is_right(make: Callable[[], strawberry.Schema]) -> None:
+def test_correct_annotations_are_not_reported(make: Callable[[], strawberry.Schema]) -> None:
     assert mistakes(make(), ["currency"]) == []
 
 
-def test_names_of_vary_are_told_where_the_extension_knows_some() -> None:
+def test_an_unknown_name_in_vary_is_a_mistake_that_lists_the_names_of_the_extension() -> None:
     schema = schema_of(x=resolved(ttl=60, vary=["locale", "currency"]))
     [one] = mistakes(schema, ["zone", "currency", "d", "e", "f"])
     assert "vary names 'locale'" in one
@@ -151,7 +151,7 @@ def test_names_of_vary_are_told_where_the_extension_knows_some() -> None:
     assert mistakes(schema, None) == [], "without an extension, none is known"
 
 
-def test_a_directive_that_is_no_hint_is_a_mistake_of_its_type() -> None:
+def test_cache_control_without_parentheses_on_a_type_is_a_mistake_of_the_type() -> None:
     wrong: Any = cache_control
     item = strawberry.type(directives=[wrong])(type("Item", (), {"__annotations__": {"id": int}}))
     assert any(
@@ -159,12 +159,12 @@ def test_a_directive_that_is_no_hint_is_a_mistake_of_its_type() -> None:
     )
 
 
-def test_names_of_vary_above_a_type_are_told_of_the_type() -> None:
+def test_an_unknown_name_in_vary_above_a_type_is_a_mistake_of_the_type() -> None:
     item = cache_control(ttl=60, vary=["locale"])(made("Item", x=resolved(ttl=1)))
     assert any(each.startswith("Item: vary names 'locale'") for each in mistakes(with_item(item)))
 
 
-def test_a_directive_that_is_no_hint_is_a_mistake_of_its_field() -> None:
+def test_cache_control_without_parentheses_on_a_field_is_a_mistake_of_the_field() -> None:
     wrong: Any = cache_control
     field = strawberry.field(resolver=lambda: 1, graphql_type=int, directives=[wrong])
     assert any(each.startswith("Query.x: ") for each in mistakes(schema_of(x=field)))
@@ -181,7 +181,7 @@ def choose(chosen: Chosen, ids: list[int]) -> int:
 
 @pytest.mark.combined
 @pytest.mark.parametrize("tag", ["Item:{args.chosen.no}", "{args.ids}"])
-def test_a_tag_that_a_mutation_can_never_invalidate_is_a_mistake_of_it(tag: str) -> None:
+def test_a_tag_that_a_mutation_can_never_fill_is_a_mistake_of_the_mutation(tag: str) -> None:
     mutation = made("Mutation", x=invalidates(tag)(strawberry.mutation(resolver=choose)))
     found = mistakes(schema_of(mutation=mutation))
     assert [each.partition(":")[0] for each in found] == ["Mutation.x"]
@@ -206,7 +206,7 @@ def test_all_mistakes_are_named_at_once() -> None:
         ({"inherit": True}, False),
     ],
 )
-def test_a_field_that_requires_others_of_another_service_says_what_tells_it_apart(
+def test_a_federated_field_with_requires_and_a_ttl_needs_a_key(
     hint: dict[str, Any], *, is_named: bool
 ) -> None:
     @federation.type(keys=["upc"])

@@ -103,7 +103,7 @@ CALLS: list[tuple[str, set[str]]] = [
 
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
 @pytest.mark.parametrize(("call", "gone"), CALLS, ids=range(6))
-async def test_more_ids_than_are_named_invalidate_their_family_and_nothing_else(
+async def test_more_ids_than_the_bound_invalidate_all_tags_of_their_prefix_and_no_others(
     memory_cache: ResponseCache, way: str, call: str, gone: set[str]
 ) -> None:
     extension = ResponseCacheExtension(
@@ -125,7 +125,7 @@ async def test_more_ids_than_are_named_invalidate_their_family_and_nothing_else(
     assert {query for query in ALL if status(await ask(query)) == "miss"} == gone
 
 
-async def test_a_resolver_that_names_more_tags_reaches_their_family_again_at_the_end(
+async def test_a_resolver_that_names_more_tags_than_the_bound_invalidates_all_of_their_prefix_at_the_end(
     memory_cache: ResponseCache,
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
@@ -156,7 +156,7 @@ async def test_a_mutation_with_many_ids_invalidates_values_remembered_outside_gr
     assert [await remember(name, tag) for name, tag in names.items()] == ["miss", "hit"]
 
 
-async def test_types_reaches_answers_that_only_name_an_object_of_the_type(
+async def test_the_reach_types_invalidates_answers_that_have_only_a_tag_of_an_object_of_the_type(
     memory_cache: ResponseCache,
 ) -> None:
     extension = ResponseCacheExtension(
@@ -169,7 +169,9 @@ async def test_types_reaches_answers_that_only_name_an_object_of_the_type(
     assert {q for q in ALL if status(await schema.execute(q)) == "miss"} == {SOLD, BOOK}
 
 
-async def test_one_id_sent_many_times_is_one_id(memory_cache: ResponseCache) -> None:
+async def test_one_id_sent_many_times_counts_once_towards_the_bound(
+    memory_cache: ResponseCache,
+) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Query, Mutation, extensions=[extension])
     for shelf in ("1", "2"):

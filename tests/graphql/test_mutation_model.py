@@ -91,7 +91,7 @@ async def _answers(bank: Bank, steps: list[tuple[str, str]]) -> list[tuple[Any, 
 
 @settings(max_examples=EXAMPLES)
 @given(STEPS)
-def test_with_types_every_answer_is_what_an_uncached_server_says(
+def test_with_the_reach_types_every_answer_is_what_an_uncached_server_says(
     quick_url: str, steps: list[tuple[str, str]]
 ) -> None:
     async def run() -> None:
@@ -105,7 +105,7 @@ def test_with_types_every_answer_is_what_an_uncached_server_says(
 
 @settings(max_examples=EXAMPLES)
 @given(STEPS)
-def test_with_entities_no_object_is_older_than_what_the_last_mutation_returned(
+def test_with_the_reach_entities_no_object_is_older_than_the_last_mutation_returned(
     quick_url: str, steps: list[tuple[str, str]]
 ) -> None:
     async def run() -> None:

@@ -231,7 +231,7 @@ async def play(quick_url: str, steps: list[tuple[str, str, bool]], reach: Any = 
 
 @settings(max_examples=EXAMPLES)
 @given(st.lists(CHANGES, max_size=8))
-def test_a_read_after_an_answer_never_sees_the_old_value(
+def test_a_read_after_the_answer_of_a_mutation_never_sees_the_old_value(
     quick_url: str, steps: list[tuple[str, str, bool]]
 ) -> None:
     asyncio.run(play(quick_url, steps))
@@ -240,7 +240,7 @@ def test_a_read_after_an_answer_never_sees_the_old_value(
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_each_end_over_each_transport(
+def test_a_read_sees_the_new_value_whichever_way_a_mutation_ends_over_each_transport(
     quick_url: str, transport: str, end: str, before: bool
 ) -> None:
     asyncio.run(play(quick_url, [(transport, end, before)]))
@@ -262,7 +262,9 @@ MARKS: Final = {
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_each_transport_is_spoken(memory_cache: ResponseCache, transport: str) -> None:
+async def test_each_transport_answers_in_its_own_format(
+    memory_cache: ResponseCache, transport: str
+) -> None:
     world = World(memory_cache)
     context = {"stored": world.stored, "read": world.read, "end": "well"}
 

@@ -84,7 +84,7 @@ async def test_a_mutation_invalidates_what_it_changed_and_nothing_else(
         ("mutation { closeMany }", {LIST}),
     ],
 )
-async def test_a_list_in_a_template_gives_one_tag_each_and_none_gives_none(
+async def test_a_placeholder_filled_with_a_list_gives_one_tag_for_each_item_and_none_for_null(
     new_cache: Callable[..., ResponseCache], mutation: str, expected: set[str]
 ) -> None:
     assert await invalidated(Bank(new_cache("memory://")), mutation, Bank.ask) == expected
@@ -99,21 +99,21 @@ async def test_a_list_in_a_template_gives_one_tag_each_and_none_gives_none(
         (None, set()),
     ],
 )
-async def test_how_far_a_mutation_reaches_is_a_setting(
+async def test_invalidate_on_mutation_says_which_entries_a_mutation_invalidates(
     cache: ResponseCache, reach: Any, expected: set[str], ask: Any
 ) -> None:
     bank = Bank(cache, invalidate_on_mutation=reach)
     assert await invalidated(bank, POST, ask) == expected
 
 
-async def test_entities_leaves_lists_without_the_object_alone(
+async def test_the_reach_entities_does_not_invalidate_lists_without_the_object(
     cache: ResponseCache, ask: Any
 ) -> None:
     bank = Bank(cache, invalidate_on_mutation="entities")
     assert await invalidated(bank, 'mutation { open(name: "new") { id } }', ask) == set()
 
 
-async def test_an_empty_list_knows_what_could_have_been_in_it(cache: ResponseCache) -> None:
+async def test_a_created_object_invalidates_an_empty_list_of_its_type(cache: ResponseCache) -> None:
     bank = Bank(cache)
     bank.data["a"] = Data()
     assert (await bank.ask(LIST)).data == {"accounts": []}
@@ -121,7 +121,9 @@ async def test_an_empty_list_knows_what_could_have_been_in_it(cache: ResponseCac
     assert (await bank.ask(LIST)).data == {"accounts": [{"name": "first", "balance": 0}]}
 
 
-async def test_tenants_are_kept_apart(cache: ResponseCache, ask: Any) -> None:
+async def test_a_mutation_invalidates_only_entries_of_its_tenant(
+    cache: ResponseCache, ask: Any
+) -> None:
     bank = Bank(cache)
     for tenant in ("a", "b"):
         await ask(bank, ONE, tenant)
@@ -130,7 +132,9 @@ async def test_tenants_are_kept_apart(cache: ResponseCache, ask: Any) -> None:
     assert (await ask(bank, ONE, "a")).data == {"account": {"name": "a 1", "balance": 5}}
 
 
-async def test_a_background_job_invalidates_the_same_tags(cache: ResponseCache) -> None:
+async def test_a_background_job_can_invalidate_the_tags_of_objects_lists_and_types(
+    cache: ResponseCache,
+) -> None:
     bank = Bank(cache)
     for tags, expected in (
         (["Account:1"], {LIST, ONE}),
@@ -143,7 +147,7 @@ async def test_a_background_job_invalidates_the_same_tags(cache: ResponseCache) 
         assert {q for q in ALL if status(await bank.ask(q)) == "miss"} == expected
 
 
-async def test_a_resolver_invalidates_at_once_and_again_when_it_is_over(
+async def test_a_resolver_of_a_mutation_can_invalidate_tags(
     cache: ResponseCache,
 ) -> None:
     bank = Bank(cache)
@@ -166,7 +170,7 @@ async def test_several_mutations_of_one_operation_are_all_invalidated(cache: Res
     assert {q for q in ALL if status(await bank.ask(q)) == "miss"} == {LIST, OTHER, RATE}
 
 
-async def test_a_mutation_that_fails_in_part_invalidates_what_it_holds(
+async def test_a_mutation_that_fails_in_part_invalidates_the_objects_that_it_returns(
     cache: ResponseCache,
 ) -> None:
     bank = Bank(cache)
@@ -208,7 +212,7 @@ class Staged:
 
 
 @pytest.mark.parametrize("ours_first", [True, False])
-async def test_an_invalidation_comes_after_what_other_extensions_commit(
+async def test_a_mutation_invalidates_after_other_extensions_commit(
     cache: ResponseCache, ours_first: bool
 ) -> None:
     bank = Bank(cache)
@@ -230,7 +234,7 @@ class Fails(SchemaExtension):
 
 
 @pytest.mark.parametrize("synchronous", [True, False])
-async def test_an_answer_that_another_extension_drops_does_not_lose_an_invalidation(
+async def test_a_mutation_invalidates_although_another_extension_fails_its_answer(
     cache: ResponseCache, until_invalidated: UntilInvalidated, synchronous: bool
 ) -> None:
     bank = Bank(cache)
@@ -249,7 +253,7 @@ async def test_an_answer_that_another_extension_drops_does_not_lose_an_invalidat
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
-async def test_a_query_that_began_before_a_mutation_leaves_nothing_behind(
+async def test_a_query_that_began_before_a_mutation_is_not_stored(
     cache: ResponseCache,
 ) -> None:
     bank = Bank(cache)
@@ -277,7 +281,7 @@ async def test_a_query_that_began_before_a_mutation_leaves_nothing_behind(
     assert (status(again), again.data) == ("miss", {"account": {"name": "a 1", "balance": 5}})
 
 
-async def test_a_cancelled_caller_does_not_lose_an_invalidation(
+async def test_a_cancelled_mutation_invalidates(
     cache: ResponseCache, until_invalidated: UntilInvalidated
 ) -> None:
     bank = Bank(cache)
@@ -314,7 +318,7 @@ async def test_a_mutation_over_a_stream_invalidates(cache: ResponseCache) -> Non
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
-async def test_an_invalidation_waits_for_the_users_transaction(
+async def test_an_invalidation_waits_until_on_commit_runs_it(
     cache: ResponseCache, ask: Any
 ) -> None:
     hooks: list[Callable[[], object]] = []
@@ -327,7 +331,7 @@ async def test_an_invalidation_waits_for_the_users_transaction(
     assert (await ask(bank, ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
-async def test_a_transaction_hook_that_fails_defers_nothing(
+async def test_a_mutation_invalidates_at_once_if_on_commit_raises(
     cache: ResponseCache, ask: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: Callable[[], object]) -> None:
@@ -380,7 +384,7 @@ async def test_an_invalidation_that_redis_does_not_take_is_queued_and_never_fail
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
-async def test_without_a_tenant_the_invalidation_is_logged_and_the_mutation_answers(
+async def test_a_mutation_whose_tenant_function_raises_answers_and_logs_that_nothing_is_invalidated(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     def tenant(context: Any) -> Any:
@@ -459,7 +463,7 @@ async def test_a_response_of_too_many_types_is_still_invalidated(cache: Response
         assert status(await schema.execute(query)) == "miss"
 
 
-async def test_an_object_whose_identity_is_a_secret_of_its_resolver_is_invalidated_with_its_type(
+async def test_an_object_whose_id_a_resolver_computes_is_invalidated_with_its_type(
     cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -491,7 +495,7 @@ async def test_an_object_whose_identity_is_a_secret_of_its_resolver_is_invalidat
     assert status(await schema.execute("{ card { id } }")) == "miss"
 
 
-async def test_relays_nodes_are_named_by_their_raw_id_and_appear_in_connections(
+async def test_tags_name_relay_nodes_by_their_raw_id_and_a_created_node_appears_in_connections(
     cache: ResponseCache,
 ) -> None:
     from strawberry import relay
@@ -532,7 +536,7 @@ async def test_relays_nodes_are_named_by_their_raw_id_and_appear_in_connections(
 # -- What is written wrongly ---------------------------------------------------------------------------
 
 
-def test_a_template_is_checked_where_it_is_written() -> None:
+def test_invalidates_refuses_a_wrong_tag_or_position_where_it_is_written() -> None:
     def change(account_id: int) -> bool:
         raise AssertionError
 
@@ -577,7 +581,7 @@ def test_invalidates_above_a_query_is_a_mistake(memory_cache: ResponseCache) -> 
     [("Account:{result.nothing}", {LIST, ONE, OTHER, NONE}), ("{result.nothing}:7", {*ALL})],
     ids=["a family", "any family"],
 )
-async def test_a_template_that_cannot_be_filled_invalidates_all_that_it_may_name(
+async def test_a_placeholder_that_cannot_be_filled_invalidates_every_tag_that_it_may_stand_for(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture, template: str, expected: set[str]
 ) -> None:
     bank = Bank(cache)
@@ -602,7 +606,9 @@ async def test_a_template_that_cannot_be_filled_invalidates_all_that_it_may_name
         assert missed == gone
 
 
-async def test_invalidate_says_what_is_missing(cache: ResponseCache) -> None:
+async def test_invalidate_without_the_extension_or_with_a_wrong_tag_raises(
+    cache: ResponseCache,
+) -> None:
     seen: list[str] = []
 
     @strawberry.type
@@ -621,7 +627,9 @@ async def test_invalidate_says_what_is_missing(cache: ResponseCache) -> None:
     assert "every part is a string" in seen[1]
 
 
-def test_a_mutation_in_a_thread_without_a_loop(new_cache: Callable[..., ResponseCache]) -> None:
+def test_a_mutation_in_a_thread_without_an_event_loop_invalidates(
+    new_cache: Callable[..., ResponseCache],
+) -> None:
     bank = Bank(new_cache("memory://"))
     bank.ask_sync(ONE)
     thread = threading.Thread(target=bank.ask_sync, args=(POST,))

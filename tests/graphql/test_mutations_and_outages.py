@@ -175,7 +175,7 @@ def mutation(name: str) -> str:
 
 @pytest.mark.combined  # each kind of mutation by itself
 @pytest.mark.parametrize(("way", "name"), CALLS)
-async def test_a_mutation_invalidates_what_it_says_whether_it_fails_or_not(
+async def test_a_mutation_invalidates_its_tags_whether_it_fails_or_not(
     memory_cache: ResponseCache, way: str, name: str
 ) -> None:
     served = Served(memory_cache, way)
@@ -200,14 +200,14 @@ def refusing(raw_valkey: Any) -> Iterator[Callable[[bool], None]]:
 
 
 @pytest.mark.parametrize(("way", "name"), CALLS)
-async def test_an_invalidation_that_redis_does_not_take_is_made_up_for_when_it_does(
+async def test_an_invalidation_that_redis_refuses_is_replayed_when_redis_takes_writes_again(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     refusing: Callable[[bool], None],
     way: str,
     name: str,
 ) -> None:
-    """It was away for a while and lost nothing: what it has is old."""
+    """Redis keeps its entries while it refuses writes, so it holds outdated ones afterwards."""
     cache = new_cache(valkey_url, invalidate_deadline=0.05, breaker_seconds=0.01)
     served = Served(cache, way)
     await served.hits()
@@ -373,7 +373,7 @@ async def test_an_object_is_invalidated_by_the_id_that_the_schema_shows(
     assert [status(await things(query)) for query in (x, y)] == ["hit", "miss"]
 
 
-async def test_fields_by_themselves_are_told_apart_by_the_id_that_the_schema_shows(
+async def test_entries_of_fields_are_keyed_by_the_id_of_the_parent_that_the_schema_shows(
     things: Callable[[str], Any],
 ) -> None:
     for _ in range(2):

@@ -62,7 +62,7 @@ class Changes:
         return Thing(id=strawberry.ID("1"), number=info.context["rows"]["number"])
 
 
-async def test_a_commit_that_happens_at_once_is_invalidated_before_the_answer(
+async def test_a_mutation_with_an_immediate_commit_invalidates_before_the_answer(
     cache: ResponseCache,
 ) -> None:
     """In autocommit mode, Django's transaction.on_commit calls the function at once."""
@@ -83,7 +83,7 @@ class SlowTeardown(SchemaExtension):
             await asyncio.Event().wait()
 
 
-async def test_a_mutation_that_is_cancelled_after_it_ran_is_invalidated(
+async def test_a_mutation_cancelled_after_its_resolvers_ran_invalidates(
     memory_cache: ResponseCache, until_invalidated: UntilInvalidated
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
@@ -104,7 +104,7 @@ async def test_a_mutation_that_is_cancelled_after_it_ran_is_invalidated(
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
-async def test_a_mutation_that_is_cut_off_by_a_base_exception_invalidates(
+async def test_a_mutation_whose_resolver_raises_a_base_exception_invalidates(
     memory_cache: ResponseCache, until_invalidated: UntilInvalidated, face: str
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
@@ -140,7 +140,7 @@ def test_a_fault_of_a_deferred_invalidation_is_not_raised_into_the_commit(
     assert ours.faults > before
 
 
-async def test_a_commit_in_the_loop_of_another_thread_is_invalidated(
+async def test_a_commit_in_the_event_loop_of_another_thread_invalidates(
     memory_cache: ResponseCache,
 ) -> None:
     """`loop.create_task` is called from a thread that is not the loop's; in debug mode it raises."""
@@ -209,10 +209,10 @@ class CancelsItself(SchemaExtension):
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_a_mutation_that_is_cut_off_invalidates_once_and_after_other_extensions_commit(
+async def test_a_mutation_that_is_cancelled_or_raises_invalidates_once_after_other_extensions_commit(
     valkey_cache: ResponseCache, raw_valkey: Any, eventually: Eventually, end: str
 ) -> None:
-    """Its task goes on afterwards, as that of a consumer of a queue does."""
+    """Its task continues afterwards, as that of a consumer of a queue does."""
     waiting, limit = asyncio.Event(), asyncio.timeout(None)
 
     @strawberry.type
@@ -266,7 +266,7 @@ async def test_a_mutation_that_is_cut_off_invalidates_once_and_after_other_exten
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
-async def test_on_commit_is_called_for_a_mutation_that_is_cut_off(
+async def test_on_commit_is_called_for_a_mutation_that_raises_a_base_exception(
     memory_cache: ResponseCache, until_invalidated: UntilInvalidated, face: str
 ) -> None:
     """A transaction that is rolled back changed nothing, and nothing is invalidated."""
@@ -299,7 +299,7 @@ class FailsToSay(SchemaExtension):
 
 @pytest.mark.parametrize("face", ["sync", "async"])
 @pytest.mark.parametrize("before", [True, False])
-async def test_on_commit_is_called_although_another_extension_loses_the_answer(
+async def test_on_commit_is_called_although_another_extension_fails_the_answer(
     memory_cache: ResponseCache, face: str, before: bool
 ) -> None:
     deferred: list[Callable[[], object]] = []
@@ -341,10 +341,10 @@ class Ends(SchemaExtension):
 
 
 @pytest.mark.parametrize("end", ["in the resolver", "in a teardown", "in the invalidation"])
-def test_a_loop_that_ends_right_after_a_mutation_loses_no_invalidation(
+def test_an_event_loop_that_ends_right_after_a_mutation_loses_no_invalidation(
     valkey_url: str, new_cache: Callable[..., ResponseCache], end: str
 ) -> None:
-    """`asyncio.run` cancels what is left of it, as a server that shuts down does."""
+    """`asyncio.run` cancels the tasks that still run, as a server that shuts down does."""
     cache = new_cache(valkey_url)
     ours = ResponseCacheExtension(cache, tenant=None)
     schema = strawberry.Schema(Things, Cancelled, extensions=[Ends, ours])
@@ -369,10 +369,10 @@ def test_a_loop_that_ends_right_after_a_mutation_loses_no_invalidation(
     assert read() == {"thing": {"number": 2}}
 
 
-def test_a_commit_whose_loop_ends_meanwhile_raises_nothing_and_is_invalidated(
+def test_a_commit_during_which_the_event_loop_ends_invalidates_and_raises_nothing(
     memory_cache: ResponseCache,
 ) -> None:
-    """A thread commits, and the loop of the request is over before it comes to it."""
+    """A thread commits, and the event loop of the request ends before it runs the callback."""
     deferred: list[Callable[[], object]] = []
     ours = ResponseCacheExtension(memory_cache, tenant=None, on_commit=deferred.append)
     schema = strawberry.Schema(Things, Changes, extensions=[ours])

@@ -136,7 +136,7 @@ async def test_a_read_after_the_answer_sees_what_was_committed(
     assert status(result) == "hit", "the first refill is not taken by a second invalidation"
 
 
-async def test_an_awaited_mutation_leaves_its_event_loop_to_others_while_it_invalidates(
+async def test_an_async_mutation_does_not_block_its_event_loop_while_it_invalidates(
     valkey_cache: ResponseCache, raw_valkey: Any, eventually: Eventually
 ) -> None:
     schema = shop(valkey_cache, before=True)
@@ -156,7 +156,7 @@ async def test_an_awaited_mutation_leaves_its_event_loop_to_others_while_it_inva
 
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
 @pytest.mark.parametrize("before", [True, False])
-async def test_results_of_another_extension_that_fail_lose_no_invalidation(
+async def test_a_mutation_invalidates_although_get_results_of_another_extension_raises(
     cache: ResponseCache, way: str, before: bool
 ) -> None:
     schema = shop(cache, before=before)
@@ -168,7 +168,7 @@ async def test_results_of_another_extension_that_fail_lose_no_invalidation(
     assert status(result) == "miss"
 
 
-async def test_a_stream_that_is_closed_early_invalidates(cache: ResponseCache) -> None:
+async def test_a_streamed_mutation_that_is_closed_early_invalidates(cache: ResponseCache) -> None:
     schema = shop(cache, before=True)
     context: dict[str, Any] = {"committed": {"stock": 9}}
     await schema.execute("{ item { stock } }", context_value=dict(context))
@@ -179,7 +179,7 @@ async def test_a_stream_that_is_closed_early_invalidates(cache: ResponseCache) -
     assert result.data == {"item": {"stock": 8}}
 
 
-async def test_the_frames_of_a_subscription_are_not_held_back(cache: ResponseCache) -> None:
+async def test_every_frame_of_a_subscription_is_delivered(cache: ResponseCache) -> None:
     schema = shop(cache, before=True)
     stream: Any = await schema.subscribe("subscription { ticks }", context_value={})
     for number in range(3):
@@ -234,7 +234,7 @@ def failing(cache: ResponseCache, *extensions: type[SchemaExtension]) -> strawbe
 
 
 @pytest.mark.parametrize("extensions", [(), (GivesUpAtTheEnd,)], ids=["errors", "given up"])
-def test_a_sync_mutation_invalidates_although_no_results_are_asked_for(
+def test_execute_sync_invalidates_a_mutation_that_raises_before_get_results(
     memory_cache: ResponseCache, extensions: tuple[type[SchemaExtension], ...]
 ) -> None:
     schema, committed = failing(memory_cache, *extensions), {"stock": 5}
@@ -311,7 +311,9 @@ async def test_a_mutation_invalidates_where_one_teardown_raises_and_another_is_c
             await asyncio.sleep(0)
 
 
-def test_a_custom_runner_of_a_schema_is_not_replaced(memory_cache: ResponseCache) -> None:
+def test_a_mutation_invalidates_with_a_custom_extensions_runner(
+    memory_cache: ResponseCache,
+) -> None:
     class Runner:
         """Takes no attributes, and is no subclass of Strawberry's."""
 
@@ -337,7 +339,7 @@ def test_a_custom_runner_of_a_schema_is_not_replaced(memory_cache: ResponseCache
     assert (read.data, status(read)) == ({"item": {"id": "1", "stock": 4}}, "miss")
 
 
-async def test_only_the_last_frame_of_a_deferred_mutation_waits(
+async def test_the_first_frame_of_a_deferred_mutation_does_not_wait_for_the_last(
     memory_cache: ResponseCache,
 ) -> None:
     go = asyncio.Event()
@@ -375,10 +377,10 @@ async def test_only_the_last_frame_of_a_deferred_mutation_waits(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("before", [True, False])
-async def test_the_first_request_of_a_schema_is_settled_at_its_end(
+async def test_a_mutation_as_the_first_request_of_a_schema_invalidates_after_the_commit(
     cache: ResponseCache, way: str, before: bool
 ) -> None:
-    """Nothing of the schema is known to this process then, not even by `check()`."""
+    """The extension sees the schema for the first time: not even `check()` has run."""
     reader = shop(cache, before=before)
     context: dict[str, Any] = {"committed": {"stock": 9}}
     await reader.execute("{ item { stock } }", context_value=context)
@@ -438,10 +440,10 @@ class Parted:
 
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("before", [True, False])
-async def test_the_last_frame_of_a_stream_is_as_it_was_when_it_came(
+async def test_the_last_frame_of_a_stream_holds_no_change_of_a_teardown(
     cache: ResponseCache, before: bool, masked: bool
 ) -> None:
-    """What a teardown changes of the result does not reach a client without the cache either."""
+    """Without the cache, a client gets no change that a teardown makes to the result either."""
     others: list[Any] = [Editing, Labels, *([MaskErrors] if masked else [])]
     ours = ResponseCacheExtension(cache, tenant=None)
     query = "mutation { sell { id stock } refused failed }"
@@ -461,7 +463,7 @@ async def test_the_last_frame_of_a_stream_is_as_it_was_when_it_came(
     assert await frames(*([*others, ours] if before else [ours, *others])) == await frames(*others)
 
 
-async def test_a_frame_that_cannot_be_copied_is_handed_on(memory_cache: ResponseCache) -> None:
+async def test_a_frame_that_cannot_be_copied_is_delivered(memory_cache: ResponseCache) -> None:
     class Uncopied(ExecutionResult):
         def __copy__(self) -> Any:
             raise asyncio.CancelledError
