@@ -72,7 +72,7 @@ async def test_other_fields_hit_while_one_field_fails(cache: ResponseCache, face
 
 
 @both
-async def test_stored_fields_answer_an_operation_in_which_nothing_fails_any_more(
+async def test_after_the_failure_ends_fields_are_hits_though_the_operation_is_not_stored(
     cache: ResponseCache, face: str
 ) -> None:
     asking = Asking(cache, face)

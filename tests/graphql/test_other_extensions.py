@@ -271,7 +271,7 @@ async def test_apollo_tracing_lists_no_resolvers_for_a_hit(
 
 
 @pytest.mark.parametrize("name", ["OpenTelemetryExtension", "OpenTelemetryExtensionSync"])
-async def test_opentelemetrys_extension_makes_its_spans_of_a_hit(
+async def test_opentelemetrys_extension_makes_spans_of_the_phases_of_a_hit(
     beside: Callable[..., Ledger], name: str
 ) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
@@ -317,7 +317,7 @@ async def test_a_user_whom_a_hook_refuses_is_refused_although_the_answer_is_cach
             assert (errors(refused), refused.data) == (errors(expected), expected.data)
 
 
-async def test_an_extension_that_answers_by_itself_is_neither_overruled_nor_stored(
+async def test_a_result_set_by_another_extension_is_sent_and_not_stored(
     beside: Callable[..., Ledger], alone: Ledger
 ) -> None:
     class Answer(SchemaExtension):
@@ -424,7 +424,7 @@ def faces_of(code: type) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(("code", "order"), OF_ONES_OWN)
-async def test_custom_code_decides_anew_for_each_user(
+async def test_an_operation_around_custom_code_is_not_cached_and_its_advice_names_trust(
     memory_cache: ResponseCache, code: type, order: str
 ) -> None:
     schema = deciding(memory_cache, code, order=order)

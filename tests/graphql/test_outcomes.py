@@ -25,7 +25,7 @@ def shown(*outcomes: Outcome, advice: str | None = None) -> list[dict[str, objec
     return fields.as_extension(lambda _: advice)
 
 
-def test_a_response_shows_what_is_known_in_whole_seconds() -> None:
+def test_an_outcome_shows_only_known_values_with_whole_seconds() -> None:
     assert replace(HIT, verified="equal").as_extension() == {
         "status": "hit",
         "age": 3,
@@ -77,7 +77,7 @@ def test_two_answers_together_are_private_if_one_is() -> None:
     assert worse_of(private, BYPASS) is BYPASS, "nothing is told of its scope"
 
 
-def test_fields_at_one_coordinate_are_one_line_with_the_worst_and_their_number() -> None:
+def test_fields_at_one_coordinate_share_a_line_with_their_count_and_worst_status() -> None:
     line = {"field": "Item.shown", "scope": "PUBLIC", "limitedBy": "Query.a", "age": 3, "ttl": 56}
     assert shown() == []
     assert shown(HIT) == [line | {"status": "hit", "count": 1}]

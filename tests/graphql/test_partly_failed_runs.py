@@ -234,7 +234,7 @@ async def test_the_operation_is_stored_as_a_whole_again_when_the_marker_has_ende
     assert status(workers.last) == "hit"
 
 
-async def test_other_operations_read_what_was_stored_of_its_fields(two: Two) -> None:
+async def test_other_operations_read_the_fields_stored_by_a_partly_failed_run(two: Two) -> None:
     workers = two()
     await workers.fail("{ steady lasting shaky }", **DOWN)
     await workers.ask(0, "{ other: steady shaky }", **DOWN)
@@ -383,7 +383,7 @@ async def test_with_a_negative_ttl_of_zero_null_fields_are_not_stored_after_a_fa
     assert await workers.ask(1, query, **DOWN) == ["nothing", "shaky"]
 
 
-async def test_with_store_after_the_first_failure_in_part_stores_no_marker(
+async def test_with_store_after_2_the_first_partly_failed_run_stores_nothing(
     two: Two, raw_valkey: Any
 ) -> None:
     workers = two(store_after=2)
@@ -455,7 +455,7 @@ async def test_verify_finds_a_field_stored_for_another_session_after_a_failure(
     assert verified == {"equal": 3, "changed": 0, "scope": 1}
 
 
-async def test_one_lookup_finds_the_marker_and_one_all_the_fields(two: Two) -> None:
+async def test_one_lookup_reads_the_marker_and_one_more_reads_all_the_fields(two: Two) -> None:
     workers, query = two(), "{ lasting long steady shaky }"
     await workers.fail(query, down=["shaky"])
     cache = workers.caches[1]

@@ -94,7 +94,7 @@ def schema() -> Iterator[strawberry.Schema]:
         ("{ executes words now }", ["executes"]),
     ],
 )
-async def test_an_answer_with_a_part_that_varies_is_not_given_to_other_requesters(
+async def test_an_answer_with_an_inner_operation_that_varies_reaches_no_other_requester(
     schema: strawberry.Schema, query: str, path: list[str]
 ) -> None:
     for locale in LANGUAGES:
@@ -105,7 +105,7 @@ async def test_an_answer_with_a_part_that_varies_is_not_given_to_other_requester
         assert data == locale
 
 
-def test_a_sync_answer_with_a_part_that_varies_is_not_given_to_other_requesters(
+def test_a_sync_answer_with_an_inner_operation_that_varies_reaches_no_other_requester(
     schema: strawberry.Schema,
 ) -> None:
     for locale in LANGUAGES:

@@ -90,7 +90,7 @@ async def test_an_extension_without_session_never_caches_private_data(
     assert reason(await make_ledger(session=None).ask("{ me }")) == "private_without_session"
 
 
-async def test_sessions_that_print_alike_are_kept_apart(ledger: Ledger) -> None:
+async def test_sessions_of_different_types_with_similar_text_share_no_entry(ledger: Ledger) -> None:
     sessions = [1, "1", "true", UUID(int=1), str(UUID(int=1)), "alice", '"alice"', "int:1"]
     for session in sessions:
         assert status(await ledger.ask("{ me }", user=session)) == "miss"
@@ -343,7 +343,9 @@ async def test_private_is_read_from_every_type_that_a_field_can_return(
     assert status(other) == ("miss" if scope == "PRIVATE" else "hit")
 
 
-async def test_two_schemas_on_one_prefix_stay_apart_by_name(cache: ResponseCache) -> None:
+async def test_two_schemas_with_different_names_on_one_prefix_share_no_entry(
+    cache: ResponseCache,
+) -> None:
     def schema_saying(answer: str, name: str) -> strawberry.Schema:
         @strawberry.type
         class Query:
@@ -360,7 +362,7 @@ async def test_two_schemas_on_one_prefix_stay_apart_by_name(cache: ResponseCache
     assert (await two.execute("{ which }")).data == {"which": "two"}
 
 
-async def test_two_schemas_whose_resolvers_differ_stay_apart_by_themselves(
+async def test_two_schemas_whose_resolvers_differ_share_no_entry_without_a_name(
     cache: ResponseCache,
 ) -> None:
     @strawberry.type(name="Query")

@@ -161,7 +161,7 @@ def _instance_level() -> tuple[Any, Any]:
     return Own, strawberry.Schema(Own)
 
 
-def test_a_get_result_replaced_on_one_field_still_runs(memory_cache: ResponseCache) -> None:
+def test_a_get_result_replaced_on_one_field_object_is_called(memory_cache: ResponseCache) -> None:
     """Both in the schema with the extension and in the other schema of the same types."""
     own, plain = _instance_level()
     cached = strawberry.Schema(own, extensions=[ResponseCacheExtension(memory_cache, tenant=None)])

@@ -180,7 +180,7 @@ def test_a_field_whose_concrete_type_is_picked_by_code_counts_as_one_with_a_reso
     assert {kind for name, kind in found.items() if name not in resolved} == {ATTRIBUTE}
 
 
-def test_code_that_answers_in_place_of_errors_is_custom_code_around_unions() -> None:
+def test_an_exception_handler_makes_fields_of_its_union_custom_code_unless_it_is_trusted() -> None:
     @strawberry.type
     class Item:
         id: int
@@ -241,7 +241,7 @@ def test_a_class_of_resolvers_or_of_infos_is_custom_code_unless_it_is_trusted() 
     assert kind_of(schema, "Query.x") is ATTRIBUTE, "no info is made for it"
 
 
-def test_what_is_put_into_the_executable_schema_is_custom_code() -> None:
+def test_resolvers_set_on_the_executable_schema_are_custom_code() -> None:
     schema = of_field(strawberry.field(resolver=one))
     query = executable_of(schema).query_type
     assert query is not None
@@ -252,7 +252,7 @@ def test_what_is_put_into_the_executable_schema_is_custom_code() -> None:
     assert kind_of(schema, "Query.x") is CUSTOM
 
 
-def test_a_field_class_that_gets_its_value_in_its_own_way_has_a_resolver() -> None:
+def test_a_field_class_with_its_own_get_result_counts_as_a_resolver() -> None:
     class Getting(StrawberryField):
         def get_result(self, source: Any, *_: Any, **__: Any) -> Any:
             return "got"

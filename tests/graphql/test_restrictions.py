@@ -287,7 +287,9 @@ def wrapped(cache: ResponseCache) -> Callable[[str | None, str], Awaitable[Execu
     return ask
 
 
-async def test_a_private_part_makes_the_whole_private(cache: ResponseCache) -> None:
+async def test_a_private_inner_operation_makes_the_outer_response_private(
+    cache: ResponseCache,
+) -> None:
     ask = wrapped(cache)
     for expected in ("miss", "hit"):
         for user in ("alice", "bob"):
@@ -296,7 +298,7 @@ async def test_a_private_part_makes_the_whole_private(cache: ResponseCache) -> N
             assert result.data == {"outer": f"{user}: {{'me': '{user}'}}"}
 
 
-async def test_a_private_part_from_the_cache_makes_the_whole_private(cache: ResponseCache) -> None:
+async def test_a_private_inner_hit_makes_the_outer_response_private(cache: ResponseCache) -> None:
     ask = wrapped(cache)
     await ask("alice", "{ me }")
     await cache.clear()
@@ -307,13 +309,15 @@ async def test_a_private_part_from_the_cache_makes_the_whole_private(cache: Resp
     assert (await ask("bob", "{ me }")).data == {"outer": "bob: {'me': 'bob'}"}
 
 
-async def test_a_public_part_leaves_the_whole_public(cache: ResponseCache) -> None:
+async def test_a_public_inner_operation_leaves_the_outer_response_public(
+    cache: ResponseCache,
+) -> None:
     ask = wrapped(cache)
     assert outcome(await ask("alice", "{ rates }"))["scope"] == "PUBLIC"
     assert status(await ask("bob", "{ rates }")) == "hit"
 
 
-async def test_a_private_part_without_a_session_keeps_the_whole_from_being_stored(
+async def test_without_a_session_a_response_with_a_private_inner_operation_is_not_stored(
     cache: ResponseCache,
 ) -> None:
     ask = wrapped(cache)
@@ -324,7 +328,7 @@ async def test_a_private_part_without_a_session_keeps_the_whole_from_being_store
 @pytest.mark.parametrize(
     "query", ["{ me plain }", "{ plain me }", "{ me __schema { description } }", "{ restricted }"]
 )
-async def test_a_part_that_is_not_cached_keeps_the_whole_from_being_stored(
+async def test_a_response_with_an_uncacheable_inner_operation_is_not_stored(
     cache: ResponseCache, query: str
 ) -> None:
     ask = wrapped(cache)

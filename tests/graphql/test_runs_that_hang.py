@@ -108,7 +108,7 @@ async def execute(schema: strawberry.Schema, query: str, shelf: Shelf) -> Any:
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_an_operation_that_hangs_holds_another_no_longer_than_the_wait_budget(
+async def test_an_operation_that_joins_a_hanging_run_waits_for_the_wait_budget_at_most(
     new_cache: NewCache, url: str, shelf: Shelf, eventually: Eventually, form: str
 ) -> None:
     schema = schema_over(new_cache(url, lease=0.1, wait_budget=0.2))
@@ -128,7 +128,7 @@ async def test_an_operation_that_hangs_holds_another_no_longer_than_the_wait_bud
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
-async def test_a_query_after_a_mutation_does_not_wait_for_one_from_before(
+async def test_a_query_after_a_mutation_does_not_join_a_run_that_began_before_it(
     new_cache: NewCache, url: str, shelf: Shelf, eventually: Eventually, query: str, form: str
 ) -> None:
     schema = schema_over(new_cache(url, **VERY_LONG))

@@ -132,7 +132,7 @@ async def test_a_miss_reports_the_lifetime_that_a_part_left(cache: ResponseCache
         assert "limitedBy" not in told
 
 
-async def test_the_reason_of_a_response_that_an_invalidation_overtook_is_refused(
+async def test_a_response_invalidated_while_it_was_generated_has_the_reason_refused(
     cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -190,7 +190,7 @@ async def test_a_failing_function_is_logged_once_per_interval_with_its_place(
     assert "s3cret" not in caplog.text
 
 
-def test_a_missing_session_names_the_field_in_the_text(
+def test_the_warning_about_a_missing_session_names_the_private_field(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     @strawberry.type
@@ -278,7 +278,7 @@ class Advised:
         ),
     ],
 )
-def test_advice_can_be_written_where_it_points(
+def test_advice_names_code_of_the_user_that_can_be_changed(
     memory_cache: ResponseCache, query: str, advice: str
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
@@ -560,10 +560,10 @@ class CountedQuery:
     ],
 )
 @pytest.mark.parametrize("face", FACES)
-async def test_a_field_is_counted_for_each_object_whatever_the_cache_did(
+async def test_hits_misses_and_bypasses_of_a_field_are_counted_for_each_object(
     cache: ResponseCache, face: str, selection: str, field: str, why: str | None
 ) -> None:
-    """In ``debug`` and in the figures of the cache, for a field that has no entry for a reason too."""
+    """In ``debug`` and in the cache's statistics, also for a field that bypasses the cache."""
     extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: None, debug=True)
     schema = strawberry.Schema(CountedQuery, extensions=[extension])
     for number in (1, 2):

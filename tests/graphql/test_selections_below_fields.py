@@ -158,7 +158,7 @@ SAME: list[tuple[Request, Request]] = [
 @pytest.mark.combined  # each pair by itself: where one is a hit for the other, somebody gets its answer
 @pytest.mark.parametrize("way", ["execute", pytest.param("execute_sync", marks=EXHAUSTIVE)])
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
-async def test_another_selection_below_a_field_has_another_entry(
+async def test_different_selections_below_a_field_have_different_entries(
     memory_cache: ResponseCache, one: Request, other: Request, way: str
 ) -> None:
     schema = BothWays(Query, memory_cache)

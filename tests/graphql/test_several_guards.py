@@ -129,7 +129,7 @@ async def test_a_refused_hit_is_reported_as_a_bypass_with_the_reason_guarded(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("field", ["silentFirst", "silentLast", "silentBetween"])
-async def test_the_value_of_a_silent_refusal_is_not_stored(
+async def test_a_value_returned_by_a_silent_refusal_is_not_stored(
     cache: ResponseCache, way: str, field: str
 ) -> None:
     schema = BothWays(Query, cache)
@@ -167,7 +167,7 @@ class Vault:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_an_entry_around_a_refused_entry_is_not_stored(
+async def test_an_entry_that_contains_a_silently_refused_field_is_not_stored(
     cache: ResponseCache, way: str
 ) -> None:
     """Whoever is refused silently, and is let through later, gets no null that was stored meanwhile."""
@@ -226,10 +226,10 @@ async def ask_as(schema: Any, query: str, way: str, user: str | None) -> tuple[l
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_guard_of_a_hit_is_asked_about_the_same_call(
+async def test_a_guard_gets_the_same_source_info_and_arguments_on_a_hit(
     cache: ResponseCache, way: str
 ) -> None:
-    """Its object, its place in the operation, and its arguments as they are coerced."""
+    """The object, the path in the operation, and the coerced arguments."""
     schema = BothWays(Desk, cache)
     query = """query ($page: Int!) {
         drawers { id first: paper(page: $page, words: "one") paper(page: 2, words: ["one", "two"]) }

@@ -189,7 +189,7 @@ class Lenient(SchemaExtension):
 def test_a_validation_result_counts_only_for_the_rules_that_ran(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A request with fewer rules neither vouches for the others, nor makes them run again."""
+    """A request with fewer rules does not count as validated by the other rules, and does not make them run again."""
     from strawberry.schema import schema as strawberrys
 
     ran: list[tuple[Any, ...]] = []
@@ -788,7 +788,9 @@ class OwnRunnerSchema(strawberry.Schema):
         return OwnRunner(execution_context, extensions)
 
 
-def test_a_custom_runner_may_rewrite_the_text(memory_cache: ResponseCache) -> None:
+def test_a_query_rewritten_by_a_custom_schema_is_answered_as_rewritten(
+    memory_cache: ResponseCache,
+) -> None:
     schema = OwnRunnerSchema(
         Query, extensions=[ResponseCacheExtension(memory_cache, tenant=None, debug=True)]
     )

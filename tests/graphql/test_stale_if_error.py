@@ -198,7 +198,7 @@ async def test_the_stale_answer_is_served_for_an_error_with_circular_causes(
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_refresh_that_failed_is_not_tried_by_each_request(
+async def test_a_failed_refresh_is_not_repeated_by_the_next_requests(
     ask: Ask, raw: Any, caplog: pytest.LogCaptureFixture, form: str
 ) -> None:
     query, runs = formed(ACCOUNT, form), list[int]()
@@ -218,7 +218,7 @@ async def test_a_refresh_that_failed_is_not_tried_by_each_request(
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("fail", ANSWERS.values(), ids=ANSWERS.keys())
-async def test_an_error_that_is_an_answer_is_served(
+async def test_graphql_errors_and_refusals_are_served_instead_of_the_stale_answer(
     ask: Ask, raw: Any, fail: Callable[[], None], way: str, form: str
 ) -> None:
     query = formed(ACCOUNT, form)

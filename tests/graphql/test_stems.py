@@ -36,7 +36,7 @@ class Prints:
 BEGINNINGS = [("one",), ("two",), ("one", "two"), ("two", "one"), ("onetwo",)]
 
 
-def test_each_part_tells_stems_apart() -> None:
+def test_stems_differ_if_any_part_differs() -> None:
     stems = {
         Prints(*begin).stem(selected) for begin in BEGINNINGS for selected in ("{ a }", "{ b }")
     }
@@ -72,7 +72,7 @@ def test_a_stem_is_printed_once_for_the_variables_that_it_uses() -> None:
     assert plain.prints == 1
 
 
-def test_without_room_a_stem_is_printed_each_time() -> None:
+def test_without_memory_left_a_stem_is_printed_each_time() -> None:
     asked = Prints("begin", room=False)
     assert len({asked.stem(used="a", a=1) for _ in range(3)}) == 1
     assert asked.prints == 3

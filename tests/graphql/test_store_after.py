@@ -169,7 +169,7 @@ def test_the_memory_of_sightings_is_bounded_and_keeps_the_latest_keys() -> None:
 
 
 @pytest.mark.exhaustive
-def test_few_new_keys_count_as_seen_before() -> None:
+def test_few_unseen_keys_are_mistaken_for_seen_ones() -> None:
     sightings = Sightings()
     for number in range(150_000):
         sightings.note(f"key {number}")

@@ -39,7 +39,7 @@ def test_what_stands_around_placeholders_is_part_of_the_tag() -> None:
     assert fill("a:{args.x}", x=[Some(1), Some(None), UNSET, None, Some([2])]) == ["a:1", "a:2"]
 
 
-def test_a_family_is_what_all_tags_of_a_template_begin_with() -> None:
+def test_the_family_of_a_template_is_its_constant_part_before_the_first_colon() -> None:
     families = [
         Template.parse(text, ARGS).family
         for text in ("shelf:{args.x}", "shelf{args.x}:1", "{args.x}", "shelf:a:{args.x}", "shelf")
@@ -177,7 +177,7 @@ def test_an_unknown_argument_is_named_with_those_that_there_are() -> None:
     ]
 
 
-def test_templates_are_equal_wherever_they_are_written() -> None:
+def test_templates_with_equal_text_are_equal_at_any_place_in_the_list() -> None:
     """Keys are built from them: a tag that is moved in its list is no other tag."""
     one, other = (Template.parse("a:{args.x}", ARGS, place) for place in ("tags[0]", "tags[1]"))
     assert one == other

@@ -149,7 +149,7 @@ async def test_a_mutation_reaches_the_answers_for_the_same_value(
 
 
 @pytest.mark.parametrize("returned", [["7", "9"], None, [None, "7"], []])
-async def test_a_result_without_attributes_gives_one_tag_for_each_element(
+async def test_a_list_result_fills_one_tag_for_each_element(
     memory_cache: ResponseCache, returned: list[str | None] | None
 ) -> None:
     @strawberry.type
@@ -347,7 +347,9 @@ class Giving(FieldExtension):
         return {"name": "one", "other": "two"}
 
 
-def test_an_argument_that_an_extension_gives_is_no_mistake(memory_cache: ResponseCache) -> None:
+def test_a_placeholder_of_an_argument_added_by_a_field_extension_is_no_mistake(
+    memory_cache: ResponseCache,
+) -> None:
     query = query_with("of:{args.other}", resolving(name=str, other=str), Giving())
     mutation = mutation_with("{args.name}", resolving(name=str), Giving())
     checked(memory_cache, query, mutation, trusted_extensions=[Giving])

@@ -490,7 +490,7 @@ class Slowly:
 @pytest.mark.combined
 @pytest.mark.parametrize("query", ["private { price }", "restricted { price }"])
 @pytest.mark.parametrize("local_bytes", [0, 1_000_000])
-async def test_requests_that_join_each_other_are_of_one_session(
+async def test_requests_for_private_fields_join_only_runs_of_their_own_session(
     new_cache: Callable[..., ResponseCache],
     way: str,
     query: str,
@@ -594,7 +594,7 @@ class Lately:
 
 
 @pytest.mark.parametrize("field", ["yields", "awaits", "generates"])
-async def test_a_list_that_yields_its_items_one_by_one_can_still_be_restricted(
+async def test_a_restriction_made_while_a_list_is_iterated_counts_for_its_items(
     memory_cache: ResponseCache, way: str, field: str
 ) -> None:
     if way == "execute_sync" and field != "generates":
@@ -787,7 +787,7 @@ class Teams:
         return User(id=strawberry.ID("1"), computed_for=seen(info))
 
 
-async def test_a_public_entry_stays_public_whatever_stands_in_it_below_something_private(
+async def test_a_public_entry_stays_public_although_it_contains_fields_private_by_their_path(
     memory_cache: ResponseCache, way: str
 ) -> None:
     """Team.logo lives longer than Team.team, and is PRIVATE by the path alone."""

@@ -161,7 +161,7 @@ def test_a_parent_without_identity_is_reported_and_not_refused(cache: ResponseCa
     assert explain(schema, "{ motto }").notes == ()
 
 
-def test_a_schema_without_anything_to_note_is_silent(
+def test_a_schema_without_notes_logs_no_warning(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     @strawberry.type

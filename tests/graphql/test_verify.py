@@ -337,7 +337,7 @@ async def test_verified_runs_do_not_wait_for_each_other(
     assert (operations.misses, operations.coalesced, operations.total) == (1, 1, 2)
 
 
-async def test_what_a_generator_got_from_a_verified_run_is_not_stored(
+async def test_a_generator_that_used_a_verified_answer_stores_nothing(
     memory_cache: ResponseCache,
 ) -> None:
     shown = Shown(memory_cache, verify=lambda context: context["share"])
@@ -434,7 +434,7 @@ async def test_an_entry_of_another_process_is_never_a_wrong_scope(
     assert caplog.messages == []
 
 
-async def test_a_hit_does_not_make_a_session_the_one_that_stored_the_entry(
+async def test_a_session_that_had_a_hit_does_not_count_as_having_stored_the_entry(
     memory_cache: ResponseCache,
 ) -> None:
     shown = Shown(memory_cache, verify=lambda context: context["share"])
@@ -517,7 +517,9 @@ async def test_an_entry_stored_anew_during_a_verified_run_ends_the_comparison(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_run_that_failed_is_no_comparison(memory_cache: ResponseCache, way: str) -> None:
+async def test_a_verified_run_that_failed_is_not_compared(
+    memory_cache: ResponseCache, way: str
+) -> None:
     shown = Shown(memory_cache)
     for form in FORMS:
         shown.world.error = None
@@ -532,7 +534,7 @@ async def test_a_run_that_failed_is_no_comparison(memory_cache: ResponseCache, w
     assert shown.verified == {}
 
 
-async def test_a_stale_answer_is_no_comparison(memory_cache: ResponseCache) -> None:
+async def test_a_stale_answer_is_not_compared(memory_cache: ResponseCache) -> None:
     """It may be another than the data of now, which others refresh meanwhile."""
     shown, inside = BothWays(Stale, memory_cache, verify=1.0), list[str]()
     world = World()
@@ -568,7 +570,7 @@ async def test_an_answer_that_is_no_json_is_not_compared(memory_cache: ResponseC
     assert not any(memory_cache.statistics().verified.values())
 
 
-async def test_where_the_session_is_not_known_no_scope_is_wrong(
+async def test_with_an_unusable_session_a_difference_counts_as_a_change(
     memory_cache: ResponseCache,
 ) -> None:
     shown = Shown(memory_cache, session=lambda context: context["user"])
@@ -609,7 +611,7 @@ async def test_a_refusal_below_a_stored_operation_is_a_change(memory_cache: Resp
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_refusal_beside_a_stored_answer_is_a_wrong_scope(
+async def test_a_refusal_of_another_session_where_an_answer_is_stored_is_a_wrong_scope(
     memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture, form: str
 ) -> None:
     shown = Shown(memory_cache)
@@ -783,10 +785,10 @@ async def test_in_shadow_mode_the_seconds_saved_equal_those_of_a_serving_cache(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_what_is_stored_beside_verified_fields_is_reached_by_invalidations(
+async def test_an_operation_stored_by_a_run_with_verified_fields_has_the_tags_of_that_run(
     memory_cache: ResponseCache, way: str
 ) -> None:
-    """An operation is stored that holds a field whose entry was found: with the tags of what really ran."""
+    """The run contains a field whose entry was found. Its tags are those of what was executed, not those of the entry."""
 
     @strawberry.type
     class Held:
@@ -871,7 +873,7 @@ def all_verified() -> Iterator[list[Shown]]:
     local=st.booleans(),
     way=st.sampled_from(WAYS),
 )
-def test_with_all_verified_every_answer_is_that_of_a_schema_without_a_cache(
+def test_with_verify_1_every_answer_is_that_of_a_schema_without_a_cache(
     all_verified: list[Shown], steps: list[tuple[Any, ...]], *, local: bool, way: str
 ) -> None:
     """Whatever changes without an invalidation, and whoever asks."""

@@ -157,7 +157,7 @@ def test_a_line_has_fields_for_machines(
     assert {name: vars(line).get(name) for name in fields} == fields
 
 
-def test_lines_about_different_places_do_not_keep_each_other_back(
+def test_warnings_about_different_places_are_each_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     warnings = Warnings("The middleware's")

@@ -53,7 +53,7 @@ def test_fragments_are_those_that_the_operation_uses(text: str, expected: list[s
         ("query { a @skip }", ()),
     ],
 )
-def test_conditions_are_the_variables_that_decide_what_is_selected(
+def test_conditions_are_the_variables_of_skip_and_include(
     text: str, expected: tuple[str, ...]
 ) -> None:
     assert used_parts(text).conditions == expected

@@ -118,7 +118,7 @@ async def test_an_object_that_is_found_by_its_id_shares_the_entries_of_its_field
         assert fields(result) == {"Named.greeting": expected}
 
 
-async def test_what_is_sent_and_cannot_be_part_of_a_key_reaches_no_other_client(
+async def test_entity_values_that_no_key_can_hold_reach_no_other_client(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = BothWays(Parts, memory_cache, federation=True)
