@@ -116,7 +116,7 @@ def test_the_executor_of_this_package_is_known_code_and_its_subclasses_are_custo
 
 @pytest.mark.combined
 @pytest.mark.parametrize("name", HARMLESS)
-def test_resolve_hooks_of_strawberrys_harmless_extensions_are_known_code(
+def test_resolve_hooks_of_known_harmless_extensions_are_no_custom_code(
     stand_in: type, name: str
 ) -> None:
     assert problem_of_hooks([made(stand_in)], NOBODY) is None

@@ -384,7 +384,7 @@ async def test_an_invalidation_that_redis_does_not_take_is_queued_and_never_fail
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
-async def test_a_mutation_whose_tenant_function_raises_answers_and_logs_that_nothing_is_invalidated(
+async def test_a_mutation_whose_tenant_function_raises_answers_and_logs_that_the_tenant_is_not_known(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     def tenant(context: Any) -> Any:
