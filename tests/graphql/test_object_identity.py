@@ -81,7 +81,9 @@ FIELDS = {
 @pytest.mark.combined  # each kind of type by itself
 @pytest.mark.parametrize("resolver", [getattr, getitem])
 @pytest.mark.parametrize("name", FIELDS)
-def test_an_identity_is_read_where_the_id_is_read(name: str, resolver: Any) -> None:
+def test_an_identity_is_read_from_the_attribute_or_item_that_graphql_reads_as_id(
+    name: str, resolver: Any
+) -> None:
     is_item = resolver is getitem and not issubclass(globals()[name], relay.Node)
     assert identity_field(kind(name, resolver)) == IdentityField(FIELDS[name], is_item)
 

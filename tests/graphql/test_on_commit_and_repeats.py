@@ -138,7 +138,7 @@ async def test_a_repeat_outlives_the_event_loop_of_its_mutation(
 
 
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
-async def test_repeats_wait_in_one_thread(
+async def test_repeated_invalidations_wait_in_one_thread(
     telling: ResponseCache, told: list[tuple[str, ...]], eventually: Eventually, way: str
 ) -> None:
     def waiting() -> list[str]:

@@ -82,7 +82,7 @@ async def test_a_hit_is_a_fresh_result_each_time(ledger: Ledger) -> None:
     assert [account["name"] for account in third.data["accounts"]] == ["acme 0", "acme 1"]
 
 
-async def test_a_change_of_the_result_by_another_extension_reaches_no_entry(
+async def test_a_change_of_the_result_by_another_extension_is_not_stored(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     class Stamp(SchemaExtension):

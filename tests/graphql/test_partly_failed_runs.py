@@ -317,7 +317,7 @@ async def test_a_field_that_is_invalidated_during_the_run_is_not_stored(
     assert later[-1] == later[-2], "it is stored again"
 
 
-async def test_the_marker_stands_no_longer_than_a_minute(two: Two, raw_valkey: Any) -> None:
+async def test_the_marker_is_stored_for_a_minute_at_most(two: Two, raw_valkey: Any) -> None:
     workers = two(settings={"jitter": 0.0})
     await workers.fail("{ lasting long }", down=["long"])
     lives = sorted(raw_valkey.pttl(key) for key in raw_valkey.keys("*:e:*"))

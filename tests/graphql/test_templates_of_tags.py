@@ -96,7 +96,7 @@ PARENTS: list[tuple[Any, str]] = [
 ]
 
 
-def test_the_error_is_named_that_reading_a_placeholder_raised() -> None:
+def test_an_unfilled_placeholder_names_the_type_of_the_error_raised_by_reading_it() -> None:
     template = Template.parse("a:{parent.x}", ("parent",))
     for parent, said in PARENTS:
         with pytest.raises(UnfilledError, match=rf"^\{{parent\.x\}} raised {said}$") as raised:
@@ -105,7 +105,7 @@ def test_the_error_is_named_that_reading_a_placeholder_raised() -> None:
         assert not raised.value.is_too_many
 
 
-def test_what_is_wrong_with_a_placeholder_without_an_error_names_no_error() -> None:
+def test_an_unfilled_placeholder_names_no_error_if_reading_it_raised_none() -> None:
     assert UnfilledError(("args", "x"), "is a float").facts == {}
 
 

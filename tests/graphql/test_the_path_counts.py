@@ -738,7 +738,7 @@ async def test_a_field_below_something_private_is_stored_for_one_session_in_sche
     assert did == "hit"
 
 
-async def test_an_entity_reached_by_its_representation_is_shared_by_all_sessions(
+async def test_a_public_field_of_a_federation_entity_is_shared_by_all_sessions(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = BothWays(kinds(), memory_cache, types=TYPES[True], federation=True)

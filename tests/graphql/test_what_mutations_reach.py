@@ -344,7 +344,7 @@ async def test_objects_in_deferred_parts_of_a_mutation_are_invalidated(
     assert found == ["miss", "miss", "hit"]
 
 
-async def test_deferred_parts_of_a_mutation_are_the_same_as_without_a_cache(
+async def test_a_mutation_with_defer_is_answered_as_without_a_cache(
     memory_cache: ResponseCache,
 ) -> None:
     served = Served(memory_cache, "execute", config=IN_PARTS)

@@ -197,7 +197,7 @@ async def test_requests_of_one_tick_are_looked_up_together(
     assert raw_valkey.info("stats")["total_reads_processed"] <= 2
 
 
-async def test_nothing_is_answered_while_an_invalidation_is_pending(
+async def test_requests_reach_the_application_while_an_invalidation_is_pending(
     make: Callable[..., Shop], memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = make()
@@ -226,7 +226,7 @@ async def test_a_hit_of_the_middleware_in_a_generator_adds_its_tags_to_the_gener
     assert (await tenant.remember(["page"], 60, generate)).value == {"book": {"title": "Emma"}}
 
 
-async def test_the_application_is_asked_again_after_a_minute(
+async def test_a_remembered_request_reaches_the_application_again_after_a_minute(
     make: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]

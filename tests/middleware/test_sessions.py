@@ -115,10 +115,10 @@ async def test_requests_to_which_an_inner_middleware_adds_credentials_reach_the_
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_hit_with_which_a_cookie_is_sent_is_not_to_be_stored(
+async def test_a_hit_with_a_changed_session_is_sent_with_no_store(
     make: Callable[..., Shop], method: str
 ) -> None:
-    """Whatever was said of the same entry just before, to a request whose session stays as it is."""
+    """Requests before and after it, whose session is unchanged, get `public` for the same entry."""
     shop = make(vary_headers={"tenant": ["X-Tenant"]})
     same, changed = Session(), Session(user="alice")
     changed.modified = True

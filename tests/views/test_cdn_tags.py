@@ -216,7 +216,7 @@ def test_by_default_no_tags_are_sent(make: Callable[..., Ask]) -> None:
     assert not {name.lower() for name in EVERY} & set(make()("{ books { id } }").headers)
 
 
-def test_what_a_mutation_purges_reaches_the_responses_that_it_changes(
+def test_purge_names_of_a_mutation_match_tags_of_the_responses_it_changed(
     make: Callable[..., Ask], cache: ResponseCache, purged: list[InvalidatedTags]
 ) -> None:
     ask = make(cdn_tags=EVERY, tag_prefix="shop-")
@@ -299,7 +299,7 @@ PARTS: dict[str, tuple[str, str, Callable[[Ask, ResponseCache], Any]]] = {
 
 
 @pytest.mark.parametrize(("first", "later", "change"), PARTS.values(), ids=PARTS.keys())
-def test_what_is_purged_reaches_the_responses_that_hold_a_part_that_it_changes(
+def test_purge_names_match_tags_of_responses_that_contain_a_changed_part(
     make: Callable[..., Ask],
     cache: ResponseCache,
     purged: list[InvalidatedTags],
@@ -317,7 +317,7 @@ def test_what_is_purged_reaches_the_responses_that_hold_a_part_that_it_changes(
         assert names & set(each)
 
 
-def test_a_purge_of_something_else_leaves_the_responses_with_parts(
+def test_purge_names_of_other_tags_match_no_response_with_parts(
     make: Callable[..., Ask], cache: ResponseCache, purged: list[InvalidatedTags]
 ) -> None:
     ask = make(cdn_tags=["Cache-Tag"])
@@ -377,7 +377,7 @@ def test_stored_tags_are_read_back_and_fit_into_headers(tags: set[str]) -> None:
     assert headers["cache-tag"].split(",") == list(back) or not back
 
 
-def test_where_tags_do_not_fit_every_invalidation_reaches_the_response() -> None:
+def test_any_invalidation_purges_a_response_whose_tags_do_not_fit() -> None:
     names = ["Book", *(f"Book:{number:05}" for number in range(3_000))]
     text, left_out = packed(set(names))
     back = unpacked(text)
@@ -407,7 +407,7 @@ def test_the_log_counts_the_tags_of_a_response_that_do_not_fit(
 
 
 @pytest.mark.parametrize("count", [5, 25, 31, 32, 100])
-def test_where_names_do_not_fit_into_one_header_every_invalidation_reaches_the_response(
+def test_names_that_fit_into_one_header_only_are_still_matched_by_every_header(
     count: int,
 ) -> None:
     """Those of one entry may fit into some headers only."""
@@ -476,7 +476,7 @@ some_tags = st.one_of(
 @example(own=set(), parts=set(), many=40, of_parts=False, invalidated={"Many:39"})
 @example(own=set(), parts=set(), many=150, of_parts=True, invalidated={"Many:149"})
 @example(own=set(), parts=set(), many=3_000, of_parts=False, invalidated={"Many:2999"})
-def test_what_ends_an_entry_purges_its_response_from_every_cache_in_front(
+def test_whatever_invalidates_an_entry_purges_its_response_from_every_cache_in_front(
     own: set[str], parts: set[str], many: int, invalidated: set[str], *, of_parts: bool
 ) -> None:
     """Redis compares digests, and caches in front compare names: whatever Redis ends, these purge."""

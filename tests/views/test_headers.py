@@ -481,7 +481,7 @@ RULES: dict[str, tuple[Callable[[], SchemaExtension], str]] = {
 
 
 @pytest.mark.parametrize(("other", "expected"), RULES.values(), ids=RULES.keys())
-def test_where_a_validation_rule_may_admit_some_only_nothing_is_public(
+def test_with_a_custom_validation_rule_no_response_is_public(
     make: Callable[..., Ask], view: Any, other: Any, expected: str
 ) -> None:
     ask = make(view, other)
@@ -560,7 +560,7 @@ class Reply:
     [copy.copy, copy.deepcopy, lambda reply: pickle.loads(pickle.dumps(reply))],  # noqa: S301 - as Django's cache does
     ids=["copy", "deep copy", "pickle"],
 )
-def test_a_response_can_be_copied_and_pickled_and_its_copy_is_another_one(
+def test_a_copied_or_pickled_response_has_headers_independent_of_the_first(
     cache: ResponseCache, copied: Callable[[Reply], Reply]
 ) -> None:
     schema = strawberry.Schema(

@@ -330,7 +330,7 @@ async def test_execute_and_execute_sync_obey_the_directives_of_a_request(
     assert [await ask("max-age=0"), await ask("max-age=60")] == [4, 4]
 
 
-async def test_only_if_cached_finds_what_another_process_stored_anew(
+async def test_only_if_cached_finds_an_answer_renewed_by_another_process(
     new_cache: Callable[..., ResponseCache], valkey_url: str
 ) -> None:
     caches = [new_cache(valkey_url), new_cache(valkey_url)]

@@ -166,7 +166,7 @@ def test_a_hit_sends_the_stored_bytes_and_decodes_nothing(
     assert decoded == []
 
 
-def test_extensions_stand_beside_the_stored_bytes(
+def test_extensions_are_appended_to_the_stored_bytes(
     make: Callable[..., Made], handed_on: list[bytes]
 ) -> None:
     class Names(SchemaExtension):
@@ -199,7 +199,7 @@ def test_a_get_request_is_answered_with_the_stored_bytes(
     assert handed_on == [EMMA]
 
 
-def test_operations_of_a_batch_are_hits_in_the_usual_encoding(make: Callable[..., Made]) -> None:
+def test_operations_of_a_batch_are_hits_and_are_encoded_as_json(make: Callable[..., Made]) -> None:
     _, client = make()
     queries = [{"query": "{ books { title } }"}, {"query": "{ now }"}, {"query": "{ fails }"}]
     for _ in range(2):

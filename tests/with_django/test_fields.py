@@ -103,7 +103,9 @@ OWN = [
 
 
 @pytest.mark.parametrize("query", OWN)
-def test_rows_of_a_get_queryset_are_never_shared(schema: strawberry.Schema, query: str) -> None:
+def test_rows_of_a_get_queryset_are_cached_for_one_session_only(
+    schema: strawberry.Schema, query: str
+) -> None:
     plain = strawberry.Schema(bookshop.query_type())
 
     def asked(user: str) -> Any:

@@ -116,7 +116,7 @@ def test_what_is_saved_outside_of_transactions_is_invalidated_at_once(
     run(Case)
 
 
-def test_what_waits_for_a_commit_that_a_test_never_makes_is_not_answered_from_before(
+def test_queries_run_uncached_while_an_invalidation_waits_for_a_commit_in_a_test(
     schema: strawberry.Schema, signals_of_its_own: None
 ) -> None:
     class Case(WithABook):

@@ -102,5 +102,7 @@ def test_a_root_field_whose_filter_receives_info_is_private_and_named(
 
 
 @pytest.mark.parametrize("options", [{}, {"filters": WithoutInfo}])
-def test_other_root_fields_have_no_note(cache: ResponseCache, options: dict[str, Any]) -> None:
+def test_root_fields_whose_filters_do_not_receive_info_have_no_note(
+    cache: ResponseCache, options: dict[str, Any]
+) -> None:
     assert notes_of(cache, Plain, cache_control(ttl=60), **options) == ()

@@ -35,7 +35,7 @@ def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     del connections["other"]
 
 
-def test_without_a_transaction_nothing_waits() -> None:
+def test_without_a_transaction_no_callback_is_deferred() -> None:
     called = Called()
     assert not after_open_transactions(called)
     assert (called.times, is_before_commit()) == (0, False)
@@ -51,7 +51,7 @@ def test_what_waits_is_called_after_the_commit() -> None:
     assert (called.times, is_before_commit()) == (1, False)
 
 
-def test_each_open_transaction_is_waited_for_of_whichever_database(other: str) -> None:
+def test_a_callback_waits_for_the_open_transactions_of_every_database(other: str) -> None:
     called = Called()
     with transaction.atomic(using=other):
         assert after_open_transactions(called)
@@ -73,7 +73,7 @@ def test_a_coroutine_is_not_in_the_transaction_of_the_thread_that_runs_its_loop(
 
 
 @pytest.mark.parametrize("lacks", ["django.db", "django.conf"])
-def test_where_django_is_not_used_nothing_waits(
+def test_where_django_is_not_used_no_callback_is_deferred(
     lacks: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called = Called()

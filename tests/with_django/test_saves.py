@@ -412,7 +412,7 @@ def test_redis_that_is_down_fails_no_save(
     assert tenant_of(cache).has_pending()
 
 
-async def test_asynchronous_saves_invalidate_in_their_thread(cache: ResponseCache) -> None:
+async def test_asynchronous_saves_and_deletes_invalidate(cache: ResponseCache) -> None:
     schema = schema_over(cache)
     invalidate_on_save(schema)
     query = "{ clubs { name } }"
@@ -440,7 +440,7 @@ async def test_a_save_within_an_event_loop_does_not_block_the_loop(
     assert told == [], "nothing invalidated in the thread of the loop"
 
 
-async def test_a_save_is_invalidated_again_after_invalidate_again(
+async def test_the_invalidation_of_a_save_is_repeated_after_invalidate_again(
     told: list[set[str]], memory_cache: ResponseCache, eventually: Eventually
 ) -> None:
     invalidate_on_save(schema_over(memory_cache, invalidate_again=0.01), Club)

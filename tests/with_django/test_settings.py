@@ -101,7 +101,7 @@ def test_settings_without_mistakes_are_the_settings_of_the_cache() -> None:
         ["redis://:hush@localhost:6379/1", "redis://replica:6379/1"],
     ],
 )
-def test_a_name_of_caches_takes_the_server_to_which_django_writes(location: object) -> None:
+def test_cache_names_an_entry_of_caches_whose_primary_server_is_used(location: object) -> None:
     caches = {"default": {"BACKEND": REDIS, "LOCATION": location}}
     with override_settings(CACHES=caches, RESPONSE_CACHE={"CACHE": "default", "PREFIX": "p"}):
         assert repr(get_cache()).endswith("RedisHandle('redis://localhost:6379')>")
