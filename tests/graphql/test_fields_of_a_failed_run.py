@@ -9,6 +9,7 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.permission import BasePermission
 from strawberry.scalars import JSON
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from strawberry_response_cache import (
     CacheScope,
@@ -120,11 +121,12 @@ class Mutation:
 class Asked:
     """A schema over one cache."""
 
-    def __init__(self, cache: ResponseCache, **options: Any) -> None:
+    def __init__(self, cache: ResponseCache, executor: Any = None, **options: Any) -> None:
         self.cache = cache
         chosen: dict[str, Any] = {"tenant": None, "session": lambda c: c["user"], "debug": True}
         extension = ResponseCacheExtension(cache, **chosen | options)
-        self._schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+        own: Any = {} if executor is None else {"execution_context_class": executor}
+        self._schema = strawberry.Schema(Query, Mutation, extensions=[extension], **own)
         self.last: Any = None
 
     async def ask(
@@ -272,6 +274,31 @@ async def test_an_error_counts_for_the_field_that_raised_it_whatever_its_path_sa
     await asked.ask("{ steady part { name } }", say={"part": strays})
     assert await asked.is_stored()
     assert await asked.ask("{ part { name } fresh }") == ["part"]
+
+
+class Replaces(StrawberryGraphQLCoreExecutionContext):
+    """Answers that another field has failed than the one that did."""
+
+    def execute_operation(self, *args: Any, **named: Any) -> Any:
+        answer: Any = super().execute_operation(*args, **named)
+
+        async def replaced() -> Any:
+            result = await answer
+            if result.errors:
+                result.errors = [GraphQLError("of the executor", path=["steady"])]
+            return result
+
+        return replaced()
+
+
+async def test_errors_that_an_executor_puts_in_place_of_those_found_store_no_field(
+    make: Make,
+) -> None:
+    """Nobody knows then which fields have failed."""
+    asked = make(executor=Replaces, trusted_extensions=[Replaces])
+    await asked.ask(QUERY)
+    assert [each.message for each in asked.last.errors] == ["of the executor"]
+    assert not await asked.is_stored()
 
 
 async def test_a_failed_run_in_which_a_resolver_changed_a_variable_stores_nothing(
