@@ -97,6 +97,17 @@ async def test_a_batch_that_redis_does_not_answer_is_loaded_and_the_log_says_so(
     assert any(str(unused_port) in record.getMessage() for record in caplog.records)
 
 
+async def test_a_call_that_redis_does_not_answer_generates_and_the_log_says_so(
+    new_cache: Callable[..., ResponseCache],
+    unused_port: int,
+    face: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}", connect_deadline=1)
+    assert (await face.remember(cache, ["a"], 60, lambda: "own")).value == "own"
+    assert any(str(unused_port) in record.getMessage() for record in caplog.records)
+
+
 async def test_an_exception_among_the_loaded_values_fails_its_key_only_and_is_not_stored(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
