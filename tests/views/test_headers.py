@@ -481,7 +481,7 @@ RULES: dict[str, tuple[Callable[[], SchemaExtension], str]] = {
 
 
 @pytest.mark.parametrize(("other", "expected"), RULES.values(), ids=RULES.keys())
-def test_with_a_custom_validation_rule_no_response_is_public(
+def test_only_validation_rules_with_code_of_the_user_make_responses_private(
     make: Callable[..., Ask], view: Any, other: Any, expected: str
 ) -> None:
     ask = make(view, other)
