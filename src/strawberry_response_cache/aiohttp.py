@@ -19,7 +19,7 @@ class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
     """`strawberry.aiohttp.views.GraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
-    ``create_response`` or the methods that execute gets plain results, as without the cache.
+    ``create_response`` or the methods that execute gets hits as plain results too, which Strawberry encodes.
 
     Example:
         >>> from aiohttp import web

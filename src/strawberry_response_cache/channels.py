@@ -72,7 +72,7 @@ class GraphQLHTTPConsumer(
     """`strawberry.channels.GraphQLHTTPConsumer`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
-    ``create_response`` or the methods that execute gets plain results, as without the cache.
+    ``create_response`` or the methods that execute gets hits as plain results too, which Strawberry encodes.
 
     Example:
         >>> from channels.routing import URLRouter
@@ -93,7 +93,7 @@ class SyncGraphQLHTTPConsumer(  # type: ignore[misc] # its `run` is awaited, as 
     """`strawberry.channels.SyncGraphQLHTTPConsumer`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
-    ``create_response`` or the methods that execute gets plain results, as without the cache.
+    ``create_response`` or the methods that execute gets hits as plain results too, which Strawberry encodes.
 
     Example:
         >>> from channels.routing import URLRouter

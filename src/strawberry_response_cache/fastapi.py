@@ -12,7 +12,7 @@ class GraphQLRouter(StarletteView, _GraphQLRouter[Context, RootValue]):
     """`strawberry.fastapi.GraphQLRouter`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
-    ``create_response`` or the methods that execute gets plain results, as without the cache.
+    ``create_response`` or the methods that execute gets hits as plain results too, which Strawberry encodes.
 
     Example:
         >>> from fastapi import FastAPI

@@ -24,7 +24,7 @@ class GraphQLView(_FlaskView, CachingView, _GraphQLView[Context, RootValue]):
     """`strawberry.flask.views.GraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
-    ``create_response`` or the methods that execute gets plain results, as without the cache.
+    ``create_response`` or the methods that execute gets hits as plain results too, which Strawberry encodes.
 
     Example:
         >>> from flask import Flask
@@ -47,7 +47,7 @@ class AsyncGraphQLView(_FlaskView, AsyncCachingView, _AsyncGraphQLView[Context, 
     """`strawberry.flask.views.AsyncGraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
-    ``create_response`` or the methods that execute gets plain results, as without the cache.
+    ``create_response`` or the methods that execute gets hits as plain results too, which Strawberry encodes.
 
     Example:
         >>> from flask import Flask

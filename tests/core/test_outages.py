@@ -126,7 +126,7 @@ async def test_the_lease_of_a_lost_commit_of_a_batch_is_released(
     await eventually(lambda: not raw.keys("*:l:*"))
 
 
-async def test_the_lease_of_a_run_that_an_invalidation_outdates_is_released_at_once(
+async def test_an_invalidation_releases_the_leases_of_the_runs_that_it_outdates_while_they_go_on(
     cache: ResponseCache, raw: Any, face: Any, eventually: Eventually
 ) -> None:
     """Its value will be refused, so no caller needs to wait for the lease."""

@@ -168,7 +168,7 @@ async def test_callers_who_came_during_a_run_whose_commit_failed_share_the_next_
     assert callers.under_way(unhurried) == 0
 
 
-async def test_failing_commits_are_logged_once_per_interval_with_their_number(
+async def test_entries_that_cannot_be_stored_are_logged_once_per_interval_with_their_number(
     proxy: Proxy,
     unhurried: ResponseCache,
     callers: Callers,

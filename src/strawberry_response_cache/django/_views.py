@@ -32,7 +32,7 @@ class GraphQLView(_DjangoView, CachingView, _GraphQLView[Context, RootValue]):
     """Strawberry's ``GraphQLView`` for Django, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
-    ``create_response`` or the methods that execute gets plain results, as without the cache.
+    ``create_response`` or the methods that execute gets hits as plain results too, which Strawberry encodes.
 
     Example:
         >>> from django.urls import path
@@ -47,7 +47,7 @@ class AsyncGraphQLView(_DjangoView, AsyncCachingView, _AsyncGraphQLView[Context,
     """Strawberry's ``AsyncGraphQLView`` for Django, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
-    ``create_response`` or the methods that execute gets plain results, as without the cache.
+    ``create_response`` or the methods that execute gets hits as plain results too, which Strawberry encodes.
 
     Example:
         >>> from django.urls import path

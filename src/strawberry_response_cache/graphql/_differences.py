@@ -62,7 +62,7 @@ class Place(NamedTuple):
     Attributes:
         coordinate: Its schema coordinate, such as ``Query.books``; of an operation, the name of its root type.
         kind: The type of its value, without lists and non-null.
-        selected: What is selected below it.
+        selected: The selection sets below it, as the document has them: one for each node of the field that has one.
     """
 
     coordinate: str

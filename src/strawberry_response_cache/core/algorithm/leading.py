@@ -21,7 +21,7 @@ def note_unfit_part(*keys: EntryKeys) -> None:
 @contextmanager
 def leading_flights(*flights: Flight | None) -> Iterator[None]:
     """Mark the code inside as running in the generators of these flights; None is a generator without one."""
-    token = leading.set((*leading.get(), *(each for each in flights if each is not None)))
+    token = leading.set((*leading.get(), *filter(None, flights)))
     try:
         yield
     finally:

@@ -28,7 +28,7 @@ def is_synchronous(executor: Executor[Any]) -> bool:
 
 
 def takes_async(is_async_iterable: Callable[[object], bool]) -> bool:
-    """Whether an executor with this ``is_async_iterable`` may await."""
+    """Whether an executor that was made with this ``is_async_iterable`` may await: none of a sync execution may."""
     return is_async_iterable(_PROBE)
 
 
