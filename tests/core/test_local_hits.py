@@ -178,7 +178,7 @@ async def test_a_part_is_read_from_local_memory_only_if_its_clock_is_that_of_the
     assert found == [detail]
 
 
-async def test_an_invalidation_of_a_part_from_local_memory_invalidates_the_whole(
+async def test_invalidating_a_part_that_was_a_local_hit_invalidates_the_whole(
     local_cache: ResponseCache, face: Any
 ) -> None:
     await local(local_cache, face, ["part"], tags=["t"])

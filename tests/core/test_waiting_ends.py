@@ -58,7 +58,7 @@ async def ask(face: Any, cache: ResponseCache, **how: Any) -> CachedResponse[Any
     return response
 
 
-async def test_callers_wait_for_a_run_that_hangs_no_longer_than_the_wait_budget(
+async def test_nobody_waits_longer_than_the_wait_budget_for_a_run_that_hangs(
     new_cache: NewCache, url: str, face: Any, leader: Leader, eventually: Eventually
 ) -> None:
     cache = new_cache(url, lease=0.1, wait_budget=0.2)

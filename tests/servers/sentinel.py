@@ -187,7 +187,11 @@ class Sentinels:
                 if _role(replica)[:4] != ["slave", LOOPBACK, primary.port, "connected"]:
                     return False
                 with primary.client() as client:
-                    return bool(client.wait(1, 1000) == 1)
+                    found = client.info("replication")
+                # WAIT counts what its own connection wrote only.
+                known = found.get("slave0", {"state": "none"})
+                offset = known["offset"] if known["state"] == "online" else -1
+                return bool(offset >= found["master_repl_offset"])
             except redis.ConnectionError:
                 # Whoever is told to follow hangs up on its clients, so that they ask again.
                 return False

@@ -328,7 +328,7 @@ def test_purge_names_of_other_tags_match_no_response_with_parts(
     assert not set(purge_names(tags)) & set(told)
 
 
-def test_a_clear_purges_everything_of_its_tenant_and_nothing_of_another(
+def test_a_clear_purges_the_tag_of_all_responses_of_its_tenant_and_none_of_another(
     make: Callable[..., Ask], cache: ResponseCache, purged: list[InvalidatedTags]
 ) -> None:
     ask = make(

@@ -221,7 +221,9 @@ def test_a_query_that_a_resolver_executes_gets_a_plain_dict(make: Callable[..., 
 
 
 @pytest.mark.parametrize("is_sync", [False, True])
-def test_schema_execute_returns_a_plain_dict(make: Callable[..., Made], is_sync: bool) -> None:
+def test_schema_execute_returns_the_data_of_a_hit_as_a_plain_dict(
+    make: Callable[..., Made], is_sync: bool
+) -> None:
     schema, client = make()
     ask(client)
     query = "{ books { title } }"

@@ -248,7 +248,7 @@ class LeaseTries:
 
 
 def counted(settings: DriverSettings, subject: Subject) -> Callable[[CachedResponse[Any]], None]:
-    """Return a function that counts each response of `remember_many`; GraphQL counts those of fields itself."""
+    """Return a function that counts each response of `remember_many`; for fields it does nothing, as GraphQL counts them."""
     if subject.scope == "value":
         return partial(settings.counters.answered, subject.scope)
     return lambda _: None

@@ -1,4 +1,4 @@
-"""Server addresses: from a URL or a client to a factory of connections."""
+"""Server addresses: from a URL (of a server, of Sentinels, of a cluster) or a client to a factory of connections."""
 
 import importlib
 from collections.abc import Callable, Iterable

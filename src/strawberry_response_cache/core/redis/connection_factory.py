@@ -1,4 +1,4 @@
-"""Opens connections with redis-py: credentials, TLS and Sentinel, with the cache's deadlines."""
+"""Opens connections with redis-py, with credentials, TLS and the cache's deadlines; `addresses` asks Sentinels."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -15,7 +15,7 @@ class RequestDirectives:
         no_cache: Whether it is not to be answered from the cache.
         no_store: Whether nothing of it is to be read or stored.
         only_if_cached: Whether it is to be answered only from the cache.
-        max_age: The oldest answer that it takes, in seconds; None if any.
+        max_age: The oldest answer that it takes, in seconds; None if it takes one of any age.
     """
 
     no_cache: bool = False

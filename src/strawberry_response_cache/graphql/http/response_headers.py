@@ -121,7 +121,7 @@ class ResponseHeaders:
         Args:
             response: The response.
             request: The request; None if it is not known.
-            is_sent: Whether it is sent now, also if an operation has not ended.
+            is_sent: Whether it is sent now: with an operation that has not ended, it then stays `no-store`.
         """
         self.is_sent = is_sent
         present, written, options = messages.written_in(response), self.written, self._options
