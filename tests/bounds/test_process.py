@@ -105,7 +105,7 @@ async def test_keys_leave_nothing_in_the_process(
             keys = itertools.islice(new_keys, KEYS // 4)
             await asyncio.gather(*(do(cache, key) for key in keys))
             await until_idle(cache)
-        raw_valkey.flushall()
+        raw_valkey.execute_command("FLUSHALL", "SYNC")  # not in the background
 
     await keeps_nothing(work, KEYS)
     assert len(driver_of(cache).flights) == 0
@@ -126,7 +126,7 @@ async def test_100_000_keys_of_all_kinds_hardly_grow_memory(
             each = zip(itertools.islice(new_keys, 500), kinds, strict=False)
             await asyncio.gather(*(do(cache, key) for key, do in each))
         await until_idle(cache)
-        raw_valkey.flushall()
+        raw_valkey.execute_command("FLUSHALL", "SYNC")  # not in the background
         return blocks(), raw_valkey.info("memory")["used_memory"]
 
     here, there = await work(5_000)
