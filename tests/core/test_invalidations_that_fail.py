@@ -56,7 +56,7 @@ class Refusing:
     def perform(self, effect: Effect[Any], *, deadline: float) -> Any:
         if self.holds:
             self.is_holding.set()
-            self._may_go_on.wait()
+            assert self._may_go_on.wait(60)
         refusal = self._refusal(effect, deadline)
         return refusal or self._transport.perform(effect, deadline=deadline)
 
@@ -363,22 +363,25 @@ async def test_nothing_is_replayed_at_closing_if_nothing_is_pending(
 # -- Callers that are cancelled ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("face", ["async"], indirect=True)
-async def test_closing_waits_for_an_invalidation_whose_caller_was_cancelled(
-    make: Make, face: Any
-) -> None:
-    cache, store = make()
+async def cancel_while_held(cache: ResponseCache, store: Refusing, eventually: Eventually) -> None:
+    """Cancel an invalidation that was sent and is not answered yet."""
     store.holds = True
     invalidate = asyncio.create_task(cache.invalidate("t"))
-    while not store.is_holding.is_set():
-        await asyncio.sleep(0)
+    await eventually(store.is_holding.is_set)
     invalidate.cancel()
     await asyncio.wait({invalidate})
     assert invalidate.cancelled()
 
+
+@pytest.mark.parametrize("face", ["async"], indirect=True)
+async def test_closing_waits_for_an_invalidation_whose_caller_was_cancelled(
+    make: Make, face: Any, eventually: Eventually
+) -> None:
+    cache, store = make()
+    await cancel_while_held(cache, store, eventually)
+
     closing = asyncio.create_task(cache.aclose())
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await asyncio.wait({closing}, timeout=0.1)
     assert not closing.done()
     store.go_on()
     async with asyncio.timeout(60):
@@ -422,17 +425,12 @@ async def test_an_invalidation_that_fails_after_its_caller_was_cancelled_is_logg
 
 @pytest.mark.parametrize("face", ["async"], indirect=True)
 async def test_an_invalidation_cancelled_with_its_event_loop_raises_in_no_callback(
-    make: Make, face: Any
+    make: Make, face: Any, eventually: Eventually
 ) -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
     cache, store = make()
-    store.holds = True
-    invalidate = asyncio.create_task(cache.invalidate("t"))
-    while not store.is_holding.is_set():
-        await asyncio.sleep(0)
-    invalidate.cancel()
-    await asyncio.wait({invalidate})
+    await cancel_while_held(cache, store, eventually)
     trying = {*driver_of(cache).invalidating._trying}
     for task in trying:
         task.cancel()

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from strawberry_response_cache.core.drivers.packing import LARGE, Packing
 from strawberry_response_cache.core.protocol import Commit, Lease
 from strawberry_response_cache.core.protocol.entry import MARKER, ValueRecording
 from tests.conftest import Eventually, living
+from tests.core.gated_work import GatedWork, gated
 
 LARGE_TEXT = "Middlemarch, " * (LARGE // 10)
 SMALL_TEXT = LARGE_TEXT[: LARGE // 2]
@@ -29,38 +29,15 @@ async def small() -> str:
     return SMALL_TEXT
 
 
-class Compressing:
-    """In which threads something is compressed, and a gate before it."""
-
-    def __init__(self) -> None:
-        self.threads: list[int] = []
-        self.began = threading.Event()
-        self.go_on = threading.Event()
-        self.go_on.set()
-
-    def note(self) -> None:
-        self.threads.append(threading.get_ident())
-        self.began.set()
-        if threading.get_ident() != threading.main_thread().ident:
-            assert self.go_on.wait(60)
-
-
 @pytest.fixture
-def compressing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Compressing]:
-    """Note what the package compresses."""
-    noted, compressobj = Compressing(), zlib.compressobj
-
-    def noting(*arguments: Any, **named: Any) -> Any:
-        noted.note()
-        return compressobj(*arguments, **named)
-
-    monkeypatch.setattr(zlib, "compressobj", noting)
-    yield noted
-    noted.go_on.set()
+def compressing(monkeypatch: pytest.MonkeyPatch) -> Iterator[GatedWork]:
+    """What the package compresses."""
+    with gated(monkeypatch, "compressobj") as work:
+        yield work
 
 
 async def test_a_large_value_is_compressed_outside_of_the_event_loop(
-    valkey_cache: ResponseCache, compressing: Compressing
+    valkey_cache: ResponseCache, compressing: GatedWork
 ) -> None:
     response = await valkey_cache.remember(["a"], 60, large)
 
@@ -71,7 +48,7 @@ async def test_a_large_value_is_compressed_outside_of_the_event_loop(
 
 
 async def test_a_smaller_value_is_compressed_at_once(
-    valkey_cache: ResponseCache, compressing: Compressing
+    valkey_cache: ResponseCache, compressing: GatedWork
 ) -> None:
     """Handing it to a thread costs the event loop more than it saves."""
     await valkey_cache.remember(["a"], 60, small)
@@ -80,7 +57,7 @@ async def test_a_smaller_value_is_compressed_at_once(
 
 
 async def test_other_calls_are_answered_while_a_large_value_is_compressed(
-    valkey_cache: ResponseCache, compressing: Compressing, eventually: Eventually
+    valkey_cache: ResponseCache, compressing: GatedWork, eventually: Eventually
 ) -> None:
     compressing.go_on.clear()
     storing = asyncio.create_task(valkey_cache.remember(["a"], 60, large))
@@ -94,7 +71,7 @@ async def test_other_calls_are_answered_while_a_large_value_is_compressed(
 
 
 async def test_an_invalidation_while_a_large_value_is_compressed_is_not_lost(
-    valkey_cache: ResponseCache, compressing: Compressing, eventually: Eventually
+    valkey_cache: ResponseCache, compressing: GatedWork, eventually: Eventually
 ) -> None:
     compressing.go_on.clear()
     storing = asyncio.create_task(valkey_cache.remember(["a"], 60, large, tags=["t"]))
@@ -109,7 +86,7 @@ async def test_an_invalidation_while_a_large_value_is_compressed_is_not_lost(
 
 async def test_a_large_value_is_stored_although_its_caller_is_cancelled(
     valkey_cache: ResponseCache,
-    compressing: Compressing,
+    compressing: GatedWork,
     eventually: Eventually,
     raw_valkey: Any,
 ) -> None:
@@ -128,7 +105,7 @@ async def test_a_large_value_is_stored_although_its_caller_is_cancelled(
 
 
 async def test_a_large_value_is_stored_where_no_thread_can_be_started(
-    valkey_cache: ResponseCache, compressing: Compressing
+    valkey_cache: ResponseCache, compressing: GatedWork
 ) -> None:
     def refuse(_thread: threading.Thread) -> None:
         msg = "can't start new thread"
@@ -143,24 +120,18 @@ async def test_a_large_value_is_stored_where_no_thread_can_be_started(
 
 
 async def test_a_large_value_is_stored_although_the_thread_fails_once(
-    valkey_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+    valkey_cache: ResponseCache, compressing: GatedWork
 ) -> None:
-    compressobj, failed = zlib.compressobj, list[int]()
-
-    def failing_once(*arguments: Any, **named: Any) -> Any:
-        if not failed:
-            failed.append(threading.get_ident())
-            raise MemoryError
-        return compressobj(*arguments, **named)
-
-    monkeypatch.setattr(zlib, "compressobj", failing_once)
+    compressing.errors.append(MemoryError())
 
     assert (await valkey_cache.remember(["a"], 60, large)).detail is CacheDetail.GENERATED
-    assert failed[0] != threading.get_ident()
+    failed, again = compressing.threads
+    assert failed != threading.get_ident()
+    assert again == threading.get_ident(), "sending compresses it"
 
 
 async def test_large_values_are_compressed_in_one_thread(
-    valkey_cache: ResponseCache, compressing: Compressing
+    valkey_cache: ResponseCache, compressing: GatedWork
 ) -> None:
     for key in "ab":
         await valkey_cache.remember([key], 60, large)
@@ -184,7 +155,7 @@ async def test_closing_waits_for_what_is_being_compressed(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
-    compressing: Compressing,
+    compressing: GatedWork,
     eventually: Eventually,
 ) -> None:
     cache = new_cache(valkey_url)
@@ -195,7 +166,7 @@ async def test_closing_waits_for_what_is_being_compressed(
     await asyncio.wait({storing})
 
     closing = asyncio.create_task(cache.aclose())
-    await asyncio.sleep(0)
+    await asyncio.wait({closing}, timeout=0.1)
     assert not closing.done()
     compressing.go_on.set()
     await closing

@@ -13,6 +13,7 @@ from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCac
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.drivers.packing import AT_ONCE
 from tests.conftest import Eventually
+from tests.core.gated_work import GatedWork, gated
 
 # Half of it is left when it is compressed.
 LARGE_TEXT = random.Random(1).randbytes(AT_ONCE).hex()  # noqa: S311 - the same in each run
@@ -32,41 +33,15 @@ async def other() -> str:
     return "other"
 
 
-class Unpacking:
-    """In which threads something is unpacked, and a gate before it."""
-
-    def __init__(self) -> None:
-        self.threads: list[int] = []
-        self.errors: list[BaseException] = []
-        self.began = threading.Event()
-        self.go_on = threading.Event()
-        self.go_on.set()
-
-    def note(self) -> None:
-        self.threads.append(threading.get_ident())
-        self.began.set()
-        if threading.get_ident() != threading.main_thread().ident:
-            assert self.go_on.wait(60)
-        if self.errors:
-            raise self.errors.pop()
-
-
 @pytest.fixture
-def unpacking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Unpacking]:
-    """Note what the package unpacks."""
-    noted, decompressobj = Unpacking(), zlib.decompressobj
-
-    def noting(*arguments: Any, **named: Any) -> Any:
-        noted.note()
-        return decompressobj(*arguments, **named)
-
-    monkeypatch.setattr(zlib, "decompressobj", noting)
-    yield noted
-    noted.go_on.set()
+def unpacking(monkeypatch: pytest.MonkeyPatch) -> Iterator[GatedWork]:
+    """What the package unpacks."""
+    with gated(monkeypatch, "decompressobj") as work:
+        yield work
 
 
 async def test_a_large_value_is_unpacked_outside_of_the_event_loop(
-    valkey_cache: ResponseCache, unpacking: Unpacking
+    valkey_cache: ResponseCache, unpacking: GatedWork
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)
 
@@ -78,7 +53,7 @@ async def test_a_large_value_is_unpacked_outside_of_the_event_loop(
 
 
 async def test_a_smaller_value_is_unpacked_at_once(
-    valkey_cache: ResponseCache, unpacking: Unpacking
+    valkey_cache: ResponseCache, unpacking: GatedWork
 ) -> None:
     """Handing it to a thread costs the event loop more than it saves."""
     await valkey_cache.remember(["a"], 60, small)
@@ -88,7 +63,7 @@ async def test_a_smaller_value_is_unpacked_at_once(
 
 
 async def test_other_calls_are_answered_while_a_large_value_is_unpacked(
-    valkey_cache: ResponseCache, unpacking: Unpacking, eventually: Eventually
+    valkey_cache: ResponseCache, unpacking: GatedWork, eventually: Eventually
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)
     unpacking.go_on.clear()
@@ -103,7 +78,7 @@ async def test_other_calls_are_answered_while_a_large_value_is_unpacked(
 
 
 async def test_lookups_sent_together_with_that_of_a_large_value_are_answered(
-    valkey_cache: ResponseCache, unpacking: Unpacking
+    valkey_cache: ResponseCache, unpacking: GatedWork
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)
     await valkey_cache.remember(["b"], 60, small)
@@ -121,7 +96,7 @@ async def test_lookups_sent_together_with_that_of_a_large_value_are_answered(
 async def test_an_invalidation_while_a_large_value_is_unpacked_is_not_lost(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
-    unpacking: Unpacking,
+    unpacking: GatedWork,
     eventually: Eventually,
     local_bytes: int,
 ) -> None:
@@ -142,7 +117,7 @@ async def test_an_invalidation_while_a_large_value_is_unpacked_is_not_lost(
 
 
 async def test_a_caller_that_is_cancelled_while_its_large_value_is_unpacked_leaves_no_lease(
-    valkey_cache: ResponseCache, unpacking: Unpacking, eventually: Eventually, raw_valkey: Any
+    valkey_cache: ResponseCache, unpacking: GatedWork, eventually: Eventually, raw_valkey: Any
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)
     unpacking.go_on.clear()
@@ -159,7 +134,7 @@ async def test_a_caller_that_is_cancelled_while_its_large_value_is_unpacked_leav
 
 
 async def test_a_large_value_is_unpacked_at_once_where_no_thread_can_be_started(
-    valkey_cache: ResponseCache, unpacking: Unpacking
+    valkey_cache: ResponseCache, unpacking: GatedWork
 ) -> None:
     def refuse(_thread: threading.Thread) -> None:
         msg = "can't start new thread"
@@ -176,7 +151,7 @@ async def test_a_large_value_is_unpacked_at_once_where_no_thread_can_be_started(
 
 
 async def test_a_caller_generates_where_the_thread_that_unpacks_fails(
-    valkey_cache: ResponseCache, unpacking: Unpacking
+    valkey_cache: ResponseCache, unpacking: GatedWork
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)
     unpacking.errors.append(MemoryError())
@@ -188,7 +163,7 @@ async def test_a_caller_generates_where_the_thread_that_unpacks_fails(
 
 
 async def test_a_damaged_large_value_is_generated_again(
-    valkey_cache: ResponseCache, unpacking: Unpacking, raw_valkey: Any
+    valkey_cache: ResponseCache, unpacking: GatedWork, raw_valkey: Any
 ) -> None:
     await valkey_cache.remember(["a"], 60, large)
     raw_valkey.setrange(tenant_of(valkey_cache).keys(["a"]).entry, AT_ONCE, b"damage")
@@ -203,7 +178,7 @@ async def test_a_damaged_large_value_is_generated_again(
 async def test_closing_waits_for_what_is_being_unpacked(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
-    unpacking: Unpacking,
+    unpacking: GatedWork,
     eventually: Eventually,
 ) -> None:
     cache = new_cache(valkey_url)
@@ -213,7 +188,7 @@ async def test_closing_waits_for_what_is_being_unpacked(
     await eventually(unpacking.began.is_set)
 
     closing = asyncio.create_task(cache.aclose())
-    await asyncio.sleep(0)
+    await asyncio.wait({closing}, timeout=0.1)
     assert not closing.done()
     unpacking.go_on.set()
     await closing

@@ -352,7 +352,7 @@ async def test_no_caller_joins_a_run_that_an_invalidation_by_another_process_out
 
     def slow() -> str:
         begun.set()
-        go_on.wait()
+        assert go_on.wait(60)
         return "old"
 
     leader = face.begin(cache, ["a"], 60, slow, tags=["t"])

@@ -196,7 +196,7 @@ async def test_the_queue_of_calls_to_on_invalidate_is_bounded(
     go, told = threading.Event(), []
 
     def slow(tags: tuple[str, ...]) -> None:
-        go.wait()
+        assert go.wait(60)
         told.append(tags)
 
     async with cache_on("memory://", slow) as cache:

@@ -393,7 +393,7 @@ def test_a_commit_during_which_the_event_loop_ends_invalidates_and_raises_nothin
         loop.call_soon_threadsafe = told  # type: ignore[method-assign,assignment] # it does what the original does
         committing.append(threading.Thread(target=commit))
         committing[0].start()
-        posted.wait()
+        assert posted.wait(60)
 
     def read() -> Any:
         return schema.execute_sync("{ thing { number } }", context_value={"rows": rows}).data

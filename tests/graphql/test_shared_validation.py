@@ -32,6 +32,7 @@ from strawberry import relay
 from strawberry.extensions import AddValidationRules, DisableIntrospection, SchemaExtension
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.scalars import JSON, Base64
+from strawberry.schema import schema as strawberrys
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import validate_document
 
@@ -186,20 +187,24 @@ class Lenient(SchemaExtension):
         yield
 
 
+def rules_of_validations(monkeypatch: pytest.MonkeyPatch, *modules: Any) -> list[tuple[Any, ...]]:
+    """Return a list to which each validation by one of these modules adds its rules."""
+    ran: list[tuple[Any, ...]] = []
+
+    def noting(schema: Any, document: Any, rules: Any) -> Any:
+        ran.append(tuple(rules))
+        return validate_document(schema, document, rules)
+
+    for module in modules:
+        monkeypatch.setattr(module, "validate_document", noting)
+    return ran
+
+
 def test_a_validation_result_counts_only_for_the_rules_that_ran(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request with fewer rules does not count as validated by the other rules, and does not make them run again."""
-    from strawberry.schema import schema as strawberrys
-
-    ran: list[tuple[Any, ...]] = []
-
-    def counted(schema: Any, document: Any, rules: Any) -> Any:
-        ran.append(tuple(rules))
-        return original(schema, document, rules)
-
-    original = strawberrys.validate_document
-    monkeypatch.setattr(documents, "validate_document", counted)
+    ran = rules_of_validations(monkeypatch, documents)
     ours = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Query, extensions=[Lenient, ours])
     for _ in range(3):
@@ -213,17 +218,7 @@ def test_a_validation_result_counts_only_for_the_rules_that_ran(
 def test_an_invalid_document_is_not_validated_more_often_than_without_the_cache(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, more: int
 ) -> None:
-    from strawberry.schema import schema as strawberrys
-
-    ran: list[int] = []
-
-    def counted(*arguments: Any) -> Any:
-        ran.append(1)
-        return original(*arguments)
-
-    original = strawberrys.validate_document
-    for module in (documents, strawberrys):
-        monkeypatch.setattr(module, "validate_document", counted)
+    ran = rules_of_validations(monkeypatch, documents, strawberrys)
     ours = ResponseCacheExtension(memory_cache, tenant=None)
 
     class Further(ScalarLeafsRule):
@@ -278,19 +273,10 @@ class SeesValidation(SchemaExtension):
 def test_other_extensions_see_every_rule_although_only_unknown_ones_run(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, rules: list[Any], is_first: bool
 ) -> None:
-    from strawberry.schema import schema as strawberrys
-
-    ran: list[tuple[Any, ...]] = []
-
-    def counted(schema: Any, document: Any, rules: Any) -> Any:
-        ran.append(tuple(rules))
-        return original(schema, document, rules)
-
-    original = strawberrys.validate_document
     ours: Any = ResponseCacheExtension(memory_cache, tenant=None)
     others: list[Any] = [partial(AddValidationRules, rules), SeesValidation]
     cached = strawberry.Schema(Query, extensions=[ours, *others] if is_first else [*others, ours])
-    monkeypatch.setattr(strawberrys, "validate_document", counted)
+    ran = rules_of_validations(monkeypatch, strawberrys)
     for _ in range(3):
         seen.clear()
         ran.clear()
@@ -499,31 +485,19 @@ EVERY_LITERAL = (
 def test_literals_of_shipped_scalars_and_of_enums_are_validated_once(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, legacy: bool
 ) -> None:
-    from strawberry.schema import schema as strawberrys
-
-    ran: list[int] = []
-
-    def counted(*arguments: Any) -> Any:
-        ran.append(1)
-        return original(*arguments)
-
-    original = strawberrys.validate_document
-    for module in (documents, strawberrys):
-        monkeypatch.setattr(module, "validate_document", counted)
+    ran = rules_of_validations(monkeypatch, documents, strawberrys)
     config = StrawberryConfig(
         scalar_map={Plain: CONFIG.scalar_map[Plain]}, relay_use_legacy_global_id=legacy
     )
     ours = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Shipped, extensions=[ours], config=config)
     assert [status(ask(schema, EVERY_LITERAL)) for _ in range(3)] == ["miss", "hit", "hit"]
-    assert ran == [1]
+    assert ran == [tuple(specified_rules)]
 
 
 def test_a_document_with_a_variable_of_a_custom_scalar_is_validated_once(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from strawberry.schema import schema as strawberrys
-
     ours = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Items, extensions=[ours], config=CONFIG)
     query = "query ($ref: Ref!) { found(by: {ref: $ref}) item(ref: $ref) }"
