@@ -159,7 +159,7 @@ class Prefetched:
         return further
 
     def begin_without_clock(self, keyspace: Keyspace) -> None:
-        """Note that the clock before this execution is not known, so that nothing of the execution is stored."""
+        """Keep this execution from being stored, because the clock before it is unknown."""
         self._note(keyspace.tag_tables[0], None, keyspace)
 
     def _note(self, table: str, moment: object, keyspace: Keyspace) -> None:

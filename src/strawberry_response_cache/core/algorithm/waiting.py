@@ -55,7 +55,7 @@ class WaitBudget:
         return max(0.0, self._ends - now)
 
     def spend(self) -> None:
-        """Leave no seconds, so that nobody waits any more with this budget."""
+        """End the budget: its callers wait no longer."""
         self._ends = -math.inf
 
 

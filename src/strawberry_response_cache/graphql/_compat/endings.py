@@ -217,7 +217,7 @@ def _closing(source: Any) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401 -
     return aclosing(source) if hasattr(source, "aclose") else nullcontext(source)
 
 
-def _add_to_frame(frame: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - whatever a schema yields
+def _add_to_frame(frame: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - a frame of any schema
     """Update what a frame says of the cache with what the cache did at the end; if it says nothing, it stays so."""
     extensions = called(getattr, frame, "extensions", None)
     if type(extensions) is not dict:  # such as that of a frame of the user's own class

@@ -303,7 +303,7 @@ def separate_copy(executor: Executor[Any]) -> Executor[Any]:
 
 
 def execute_field(executor: Executor[Any], where: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a completed value, or an awaitable of it
-    """Execute a field itself, whatever is installed on its executor."""
+    """Execute a field, and ignore what is installed on its executor."""
     return type(executor).execute_field(executor, *where)
 
 
@@ -324,7 +324,9 @@ def root_fields(executor: Executor[Any]) -> tuple[GraphQLObjectType, Mapping[str
 def failed_root_fields(
     executor: Executor[Any], errors: Sequence[GraphQLError]
 ) -> set[str | int] | None:
-    """Return the names of the root fields in which an executor found errors, whatever paths the errors have.
+    """Return the names of the root fields in which an executor found errors.
+
+    Where it found them counts, and not the paths of the errors, which a resolver can set.
 
     Args:
         executor: The executor.

@@ -258,7 +258,7 @@ class Considering:
         asked: AskedOperation,
         operation: OperationDefinitionNode,
     ) -> Problem | None:
-        """Return why nothing is cached, whatever the operation selects; None if nothing speaks against it."""
+        """Return why an operation may not be cached, before its fields are looked at; None if it may."""
         if operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION)
         if is_of_mutation(asked.context_value):

@@ -129,7 +129,7 @@ class KnownRequests:
     def note_uncached(
         self, document: DocumentNode, operation_name: str | None, problem: Problem
     ) -> None:
-        """Remember why nothing of an operation is cached, whatever its variables are."""
+        """Remember why an operation is never cached, with any variables."""
         if (planned := self._plans.planned(document)) is not None:
             planned.uncached[operation_name] = problem
 

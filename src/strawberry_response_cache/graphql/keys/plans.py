@@ -36,7 +36,7 @@ class Planned(NamedTuple):
         document: A weak reference to the document.
         plans: The plans, by the ``id()`` of the operation's node.
         number: A number that no other document has had in this process.
-        uncached: By the name of an operation, why nothing of it is cached whatever its variables are.
+        uncached: By the name of an operation, why it is never cached, with any variables.
     """
 
     document: "weakref.ref[DocumentNode]"

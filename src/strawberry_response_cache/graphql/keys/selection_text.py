@@ -1,6 +1,6 @@
 """Prints what a request selects of one field: its arguments and the selections below it.
 
-Equal text implies equal answers of the field, whatever its alias is. Conditions are decided, fragments are
+Equal text implies equal answers of the field. Its alias is left out. Conditions are decided, fragments are
 printed in place, and variables are printed as the values that were sent.
 """
 

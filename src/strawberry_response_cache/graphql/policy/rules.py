@@ -59,7 +59,7 @@ from strawberry_response_cache.graphql.policy.written_as import WrittenAs, writt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedDown:
-    """What the fields below a field inherit from it, whatever type it returns.
+    """What the fields below a field inherit from it, for each type that it can return.
 
     Attributes:
         private: Whether their entries are PRIVATE.

@@ -139,7 +139,7 @@ class Selected:
                 return True
 
     def is_of(self, node: SelectionNode, kind: GraphQLObjectType) -> bool:
-        """Whether a selection can apply to an object type, whatever its ``@skip`` and ``@include`` say."""
+        """Whether a selection can apply to an object type; ``@skip`` and ``@include`` are ignored."""
         match node:
             case InlineFragmentNode(type_condition=condition):
                 return self.applies(condition, kind)
